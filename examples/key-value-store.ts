@@ -1,0 +1,119 @@
+// A store of one's own: tokens in any `KeyValueStore` of @effect/platform. It keeps everything under one entry, so it is
+// for some dozens of keys. Within one process it keeps the whole contract of a store. Two processes on one KeyValueStore
+// may both be given a lease, since it has no way to write only where nothing changed: give them a database instead.
+import { KeyValueStore } from "@effect/platform"
+import { type Snapshot, type StoredRow, TokenCipher, TokenStore, type TokenStoreBackend } from "@evertoken/core"
+import { Clock, Effect, Layer, Option, Schema } from "effect"
+
+const Time = Schema.optional(Schema.Number)
+const Text = Schema.optional(Schema.String)
+const State = Schema.Struct({
+  /** The highest generation that any key ever had, so that a key which comes back goes on above it. */
+  highest: Schema.Number,
+  rows: Schema.Record({
+    key: Schema.String,
+    value: Schema.Struct({
+      ...{ generation: Schema.Number, payload: Text, failures: Schema.Number, failure: Text, dead: Schema.Boolean },
+      ...{ leaseOwner: Text, leaseUntil: Time, intentOwner: Text, intentAt: Time },
+      ...{ dueAt: Time, retryAt: Time, refreshedAt: Time, failedAt: Time }
+    })
+  })
+})
+
+/** The operations, each one step that nothing in this process comes between. */
+export const backend = Effect.gen(function* () {
+  const kept = (yield* KeyValueStore.KeyValueStore).forSchema(State)
+  const alone = (yield* Effect.makeSemaphore(1)).withPermits(1)
+
+  /** Runs `step` on the rows at one instant, and keeps what it made of them. */
+  const change = <A>(step: (rows: Map<string, StoredRow>, now: number, highest: number) => A) =>
+    Effect.gen(function* () {
+      const { highest, rows } = Option.getOrElse(yield* kept.get("evertoken"), () => ({ highest: 0, rows: {} }))
+      const next = new Map<string, StoredRow>(Object.entries(rows).map(([key, row]) => [key, { ...EMPTY, ...row }]))
+      const result = step(next, yield* Clock.currentTimeMillis, highest)
+      const most = [...next.values()].reduce((most, { generation }) => Math.max(most, generation), highest)
+      yield* kept.set("evertoken", { highest: most, rows: Object.fromEntries(next) })
+      return result
+    }).pipe(alone)
+
+  /** Changes the row whose lease is `owner`'s. */
+  const owned = (
+    key: string,
+    owner: string,
+    generation: number | undefined,
+    to: (row: StoredRow, now: number) => StoredRow
+  ) =>
+    change((rows, now) => {
+      const row = rows.get(key)
+      if (row?.leaseOwner !== owner || row.generation !== (generation ?? row.generation)) return false
+      rows.set(key, to(row, now))
+      return true
+    })
+
+  const made: TokenStoreBackend = {
+    load: (key) => change((rows, now, floor): Snapshot => ({ now, row: rows.get(key), floor })),
+    put: (key, { dueIn, expected, generation, payload }) =>
+      change((rows, now) => {
+        if (rows.get(key)?.generation !== expected) return false
+        rows.set(key, { ...EMPTY, generation, payload, dueAt: after(now, dueIn), refreshedAt: now })
+        return true
+      }),
+    lease: (key, { force, known, lasts, owner, presents }) =>
+      change((rows, now, highest): Snapshot => {
+        const row =
+          rows.get(key) ?? (known === undefined ? { ...EMPTY, generation: Math.max(now, highest + 1) } : undefined)
+        if (row === undefined) return { now, row }
+        const unchanged = known === undefined ? row.payload === undefined : row.generation === known
+        const free = row.leaseOwner === undefined || row.leaseOwner === owner || (row.leaseUntil ?? 0) <= now
+        const allowed = force || (!row.dead && (row.intentOwner === undefined || row.intentOwner === owner))
+        const given = unchanged && free && allowed && (row.retryAt ?? now) <= now
+        const intent = given && presents && row.intentOwner === undefined ? { intentOwner: owner, intentAt: now } : {}
+        const next = given ? { ...row, ...intent, leaseOwner: owner, leaseUntil: now + lasts } : row
+        rows.set(key, next)
+        return { now, row: next }
+      }),
+    renew: (key, owner, lasts) => owned(key, owner, undefined, (row, now) => ({ ...row, leaseUntil: now + lasts })),
+    commit: (key, { dueIn, generation, owner, tokens }) =>
+      owned(key, owner, generation, (_, now) => ({
+        ...{ ...EMPTY, generation: generation + 1, payload: tokens },
+        ...{ dueAt: after(now, dueIn), refreshedAt: now }
+      })),
+    fail: (key, { dead, failure, generation, inDoubt, owner, retryIn }) =>
+      owned(key, owner, generation, (row, now) => ({
+        ...row,
+        ...(row.intentOwner === owner && !inDoubt ? { intentOwner: undefined, intentAt: undefined } : {}),
+        ...{ leaseOwner: undefined, leaseUntil: undefined, failures: row.failures + 1, failure, failedAt: now, dead },
+        ...{ retryAt: now + retryIn, dueAt: dead || row.dueAt === undefined ? undefined : now + retryIn }
+      })),
+    remove: (key) => change((rows) => rows.delete(key)),
+    due: ({ lasts, limit }) =>
+      change((rows, now) =>
+        [...rows]
+          .filter(([, { dead, dueAt = Infinity, retryAt = 0 }]) => !dead && dueAt <= now && retryAt <= now)
+          .filter(([, { leaseOwner, leaseUntil = 0 }]) => leaseOwner === undefined || leaseUntil <= now)
+          .sort(([, { dueAt: a = 0 }], [, { dueAt: b = 0 }]) => a - b)
+          .slice(0, limit)
+          .map(([key, row]) => {
+            rows.set(key, { ...row, dueAt: now + lasts })
+            return { key, generation: row.generation }
+          })
+      )
+  }
+  return made
+})
+
+/** The store, which seals what it keeps with the keys in EVERTOKEN_KEYS. */
+export const layer = Layer.effect(
+  TokenStore,
+  Effect.gen(function* () {
+    return TokenStore.make(yield* backend, { cipher: yield* TokenCipher.config() })
+  })
+)
+
+const after = (now: number, wait: number | undefined) => (wait === undefined ? undefined : now + wait)
+
+const EMPTY: StoredRow = {
+  ...{ generation: 0, payload: undefined, failures: 0, failure: undefined, dead: false },
+  ...{ leaseOwner: undefined, leaseUntil: undefined, intentOwner: undefined, intentAt: undefined },
+  ...{ dueAt: undefined, retryAt: undefined, refreshedAt: undefined, failedAt: undefined }
+}

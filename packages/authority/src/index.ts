@@ -1,0 +1,4 @@
+export * from "./Authority.js"
+export * from "./Command.js"
+export * from "./Fault.js"
+export * from "./LogEntry.js"

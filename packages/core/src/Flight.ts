@@ -1,0 +1,46 @@
+import { Clock, Effect, type Exit } from "effect"
+
+/** One refresh that any number of callers wait for, each until its own deadline, with one timer for all of them. */
+export class Flight<A, E> {
+  private readonly waiters = new Set<Waiter<A, E>>()
+  private exit: Exit.Exit<A, E> | undefined
+
+  /** How the refresh ended; undefined where `deadline` (epoch milliseconds) came first. */
+  join(deadline: number): Effect.Effect<Exit.Exit<A, E> | undefined> {
+    return Effect.async((resume) => {
+      if (this.exit !== undefined) return resume(Effect.succeed(this.exit))
+      const waiter = { deadline, resume }
+      this.waiters.add(waiter)
+      return Effect.sync(() => this.waiters.delete(waiter))
+    })
+  }
+
+  /** Ends the refresh for whoever waits and whoever comes. */
+  end(exit: Exit.Exit<A, E>): void {
+    this.exit = exit
+    for (const { resume } of this.waiters) resume(Effect.succeed(exit))
+    this.waiters.clear()
+  }
+
+  /** Lets go of callers whose deadline has come; runs beside the refresh. */
+  readonly bell: Effect.Effect<never> = Effect.gen(this, function* () {
+    for (;;) {
+      const now = yield* Clock.currentTimeMillis
+      let next = now + LONGEST
+      for (const waiter of this.waiters) {
+        if (waiter.deadline <= now) {
+          this.waiters.delete(waiter)
+          waiter.resume(Effect.succeed(undefined))
+        } else next = Math.min(next, waiter.deadline)
+      }
+      yield* Effect.sleep(next - now)
+    }
+  })
+}
+
+interface Waiter<A, E> {
+  readonly deadline: number
+  readonly resume: (effect: Effect.Effect<Exit.Exit<A, E> | undefined>) => void
+}
+
+const LONGEST = 1_000

@@ -1,0 +1,313 @@
+import { Cause, Clock, Context, Duration, Effect, Option, Schema, Stream } from "effect"
+import type { TokenCipher } from "./TokenCipher.js"
+import { TokenStoreError } from "./TokenError.js"
+import type { SealedRows } from "./TokenRotation.js"
+import { TokenSet } from "./TokenSet.js"
+
+/**
+ * Keeps the newest tokens under each key, with the lease that decides who may refresh them. Instants are epoch
+ * milliseconds of the local clock, translated from the store's own; durations are milliseconds.
+ */
+export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
+  TokenStore,
+  {
+    /** What is kept under `key`. */
+    readonly load: (key: string) => Effect.Effect<Option.Option<TokenRecord>, TokenStoreError>
+    /** Starts a new generation with tokens got elsewhere; ends any lease, doubt, back-off and death. Gives the generation. */
+    readonly put: (key: string, tokens: TokenSet, dueIn: number | undefined) => Effect.Effect<number, TokenStoreError>
+    /** Takes the lease if it is free and nothing has changed since `known`; gives the row as it is afterwards either way. */
+    readonly lease: (key: string, request: LeaseRequest) => Effect.Effect<Option.Option<TokenRecord>, TokenStoreError>
+    /** Makes the lease last for `lasts` from now; false where another has it. */
+    readonly renew: (key: string, owner: string, lasts: number) => Effect.Effect<boolean, TokenStoreError>
+    /** Saves `tokens` as the next generation and ends the lease; false, with nothing changed, where another took it over. */
+    readonly commit: (key: string, result: Committed<TokenSet>) => Effect.Effect<boolean, TokenStoreError>
+    /** Notes a failure and ends the lease; false, with nothing changed, where another took it over. */
+    readonly fail: (key: string, result: Failed<Failure>) => Effect.Effect<boolean, TokenStoreError>
+    /** Removes the row, whoever has the lease; false where there was none. */
+    readonly remove: (key: string) => Effect.Effect<boolean, TokenStoreError>
+    /** Claims the next keys to renew, the longest due first; nobody else is given them for `lasts`. */
+    readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, TokenStoreError>
+    /** Some of what is kept, in the order of the keys, after `after`; fails where the store cannot list. */
+    readonly page: (request: ListRequest) => Effect.Effect<ReadonlyArray<Listed>, TokenStoreError>
+    /** Hints that rows have changed, whoever changed them. It may miss some. */
+    readonly changes: Stream.Stream<TokenChange>
+  }
+>() {
+  /** Builds the store from single-statement operations over one encoded row; encodes, seals, validates, and bounds each in time. */
+  static readonly make = (backend: TokenStoreBackend, options: TokenStoreOptions = {}): TokenStore["Type"] => {
+    const { cipher } = options
+    let ahead = 0
+    let newest = 0
+
+    const ask = <A>(key: string | undefined, effect: Effect.Effect<A, unknown>): Effect.Effect<A, TokenStoreError> =>
+      key === undefined || isKey(key)
+        ? Effect.interruptible(effect).pipe(
+            Effect.timeout(STATEMENT),
+            Effect.catchAllCause((cause) => Effect.fail(TokenStoreError.of(Cause.squash(cause), key)))
+          )
+        : Effect.fail(new TokenStoreError({ reason: "key", key }))
+
+    const seal = (key: string, generation: number, tokens: TokenSet) => {
+      const plain = TokenSet.encode(tokens.shifted(ahead))
+      return cipher === undefined ? Effect.succeed(plain) : cipher.seal(plain, { key, generation })
+    }
+
+    const open = Effect.fnUntraced(function* (key: string, { now, row }: Snapshot, askedAt: number) {
+      ahead = now - (yield* Clock.currentTimeMillis)
+      if (row === undefined) return Option.none<TokenRecord>()
+      if (!Number.isSafeInteger(row.generation)) return yield* new TokenStoreError({ reason: "corrupt", key })
+      newest = Math.max(newest, row.generation)
+      const { payload } = row
+      let tokens: TokenSet | undefined
+      if (payload !== undefined) {
+        const plain = cipher === undefined ? payload : yield* cipher.open(payload, { key, generation: row.generation })
+        // However long the answer was under way, they do not seem to end later than they do.
+        tokens = Option.getOrUndefined(TokenSet.decode(plain))?.shifted(askedAt - now)
+        if (tokens === undefined) return yield* new TokenStoreError({ reason: "corrupt", key })
+      }
+      const at = (instant: number | undefined) => (instant === undefined ? undefined : instant - ahead)
+      return Option.some<TokenRecord>({
+        ...row,
+        tokens,
+        leaseUntil: at(row.leaseUntil),
+        intentAt: at(row.intentAt),
+        dueAt: at(row.dueAt),
+        retryAt: at(row.retryAt),
+        refreshedAt: at(row.refreshedAt),
+        failedAt: at(row.failedAt),
+        failure: row.failure === undefined ? undefined : Option.getOrUndefined(decodeFailure(row.failure))
+      })
+    })
+
+    const read = (key: string, effect: Effect.Effect<Snapshot, unknown>) =>
+      Effect.flatMap(Clock.currentTimeMillis, (askedAt) =>
+        Effect.flatMap(ask(key, effect), (snapshot) => open(key, snapshot, askedAt))
+      )
+
+    return {
+      load: (key) => read(key, backend.load(key)),
+      put: Effect.fnUntraced(function* (key, tokens, dueIn) {
+        for (let tries = 0; tries < MOST_TRIES; tries++) {
+          const { floor = 0, now, row } = yield* ask(key, backend.load(key))
+          ahead = now - (yield* Clock.currentTimeMillis)
+          const generation = (row?.generation ?? Math.max(now, newest, floor)) + 1
+          const payload = yield* seal(key, generation, tokens)
+          const done = yield* ask(key, backend.put(key, { expected: row?.generation, generation, payload, dueIn }))
+          if (done) return generation
+        }
+        return yield* new TokenStoreError({ reason: "unreachable", key, detail: "the row changes all the time" })
+      }),
+      lease: (key, request) => read(key, backend.lease(key, request)),
+      renew: (key, owner, lasts) => ask(key, backend.renew(key, owner, lasts)),
+      commit: Effect.fnUntraced(function* (key, { generation, owner, tokens, dueIn }) {
+        const payload = yield* seal(key, generation + 1, tokens)
+        return yield* ask(key, backend.commit(key, { generation, owner, tokens: payload, dueIn }))
+      }),
+      fail: (key, result) => ask(key, backend.fail(key, { ...result, failure: encodeFailure(result.failure) })),
+      remove: (key) => ask(key, backend.remove(key)),
+      due: (claim) => ask(undefined, backend.due(claim)),
+      page: Effect.fnUntraced(function* (request) {
+        if (backend.page === undefined) {
+          return yield* new TokenStoreError({ reason: "unreachable", detail: "this store cannot list its keys" })
+        }
+        const askedAt = yield* Clock.currentTimeMillis
+        const { now, rows } = yield* ask(undefined, backend.page(request))
+        return yield* Effect.forEach(rows, ({ key, row }) =>
+          Effect.match(open(key, { now, row }, askedAt), {
+            onSuccess: (opened): Listed => ({
+              ...{ key, generation: row.generation },
+              ...{ record: Option.getOrUndefined(opened), error: undefined }
+            }),
+            onFailure: (error): Listed => ({ key, generation: row.generation, record: undefined, error })
+          })
+        )
+      }),
+      changes: backend.changes ?? Stream.never
+    }
+  }
+}
+
+/** All that a new kind of store has to provide: each operation one statement, all times the store's own clock. */
+export interface TokenStoreBackend {
+  /** The row of `key` and the store's clock. */
+  readonly load: (key: string) => Effect.Effect<Snapshot, unknown>
+  /**
+   * Writes the payload as `generation`, due in `dueIn`, where the row is absent (`expected` undefined) or still of
+   * generation `expected`. Clears lease, intent, failures, `retryAt`, `failure` and `dead`; sets `refreshedAt`.
+   */
+  readonly put: (key: string, row: PutRow) => Effect.Effect<boolean, unknown>
+  /**
+   * Where `known` is undefined and there is no row, makes one without payload whose generation is the store's clock,
+   * or one above the highest generation it ever gave the key, whichever is more. Then, where
+   * - the row's generation is `known`, or `known` is undefined and it has no payload,
+   * - no lease is held, or it ran out, or it is `owner`'s,
+   * - `retryAt` is not ahead,
+   * - and either `force`, or the row is not dead and its intent is nobody's or `owner`'s,
+   *
+   * gives the lease to `owner` for `lasts`, and if `presents`, sets intent owner and time unless they are set. In any
+   * other case changes nothing. Gives the row as it is afterwards.
+   */
+  readonly lease: (key: string, request: LeaseRequest) => Effect.Effect<Snapshot, unknown>
+  /** Makes `owner`'s lease last for `lasts` from now, even if it ran out. */
+  readonly renew: (key: string, owner: string, lasts: number) => Effect.Effect<boolean, unknown>
+  /**
+   * Where the lease is `owner`'s, run out or not, and the generation is still `generation`: the payload as the next
+   * generation, due in `dueIn`; clears lease, intent, failures, `retryAt`, `failure` and `dead`; sets `refreshedAt`.
+   */
+  readonly commit: (key: string, result: Committed<string>) => Effect.Effect<boolean, unknown>
+  /**
+   * Where the lease is `owner`'s, run out or not, and the generation is still `generation`: ends the lease; clears the
+   * intent if it is `owner`'s and not `inDoubt`; adds one to failures; sets `failure`, `failedAt`, `dead`; sets
+   * `retryAt` and a due time that was set to `retryIn` from now, or the due time to none if dead.
+   */
+  readonly fail: (key: string, result: Failed<string>) => Effect.Effect<boolean, unknown>
+  /** Removes the row. */
+  readonly remove: (key: string) => Effect.Effect<boolean, unknown>
+  /**
+   * The keys with a due time not ahead, no lease held, not dead, `retryAt` not ahead, the longest due first; their due
+   * time becomes `lasts` from now, in the same statement.
+   */
+  readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, unknown>
+  /** Some of the rows, in the order of their keys, after `after`, and the store's clock; absent where a store cannot list. */
+  readonly page?: ((request: ListRequest) => Effect.Effect<StoredPage, unknown>) | undefined
+  /** A hint for each put, commit, failure and removal by any process, if the store can tell. */
+  readonly changes?: Stream.Stream<TokenChange> | undefined
+  /** What changing the encryption keys needs; absent where a store keeps no ciphertexts or cannot list them. */
+  readonly sealed?: SealedRows | undefined
+}
+
+/** One row on the store's clock, its payload sealed. */
+export interface StoredRow extends Kept {
+  readonly payload: string | undefined
+  readonly failure: string | undefined
+}
+
+/** One row as the protocol sees it. */
+export interface TokenRecord extends Kept {
+  readonly tokens: TokenSet | undefined
+  readonly failure: Failure | undefined
+}
+
+/** What a row holds beside its payload. Owners are made by the protocol, one for each attempt. */
+export interface Kept {
+  readonly generation: number
+  readonly leaseOwner: string | undefined
+  readonly leaseUntil: number | undefined
+  /** Whose presentation of the refresh token has no known outcome yet. */
+  readonly intentOwner: string | undefined
+  readonly intentAt: number | undefined
+  /** When a worker should renew it. */
+  readonly dueAt: number | undefined
+  /** How many attempts failed in a row. */
+  readonly failures: number
+  /** Nobody asks the token endpoint before. */
+  readonly retryAt: number | undefined
+  /** Whether the grant was refused for good. */
+  readonly dead: boolean
+  readonly refreshedAt: number | undefined
+  readonly failedAt: number | undefined
+}
+
+/** A row, if there is one, and the store's clock when it was read. */
+export interface Snapshot {
+  readonly now: number
+  readonly row: StoredRow | undefined
+  /** Where there is no row: a generation that no removed row of this key was above, if the store remembers one. */
+  readonly floor?: number | undefined
+}
+
+export interface PutRow {
+  readonly expected: number | undefined
+  readonly generation: number
+  readonly payload: string
+  readonly dueIn: number | undefined
+}
+
+export interface LeaseRequest {
+  readonly owner: string
+  /** The generation that a newer one is wanted of; undefined where nothing is known to be kept. */
+  readonly known: number | undefined
+  readonly lasts: number
+  /** Whether a refresh token is about to be presented. */
+  readonly presents: boolean
+  /** Whether to take it although the row is dead or in doubt. */
+  readonly force: boolean
+}
+
+export interface Committed<Tokens> {
+  readonly owner: string
+  readonly generation: number
+  readonly tokens: Tokens
+  /** Milliseconds until a worker should renew it; undefined for never. */
+  readonly dueIn: number | undefined
+}
+
+export interface Failed<F> {
+  readonly owner: string
+  readonly generation: number
+  readonly failure: F
+  readonly inDoubt: boolean
+  readonly dead: boolean
+  readonly retryIn: number
+}
+
+export interface DueClaim {
+  readonly limit: number
+  readonly lasts: number
+}
+
+export interface ListRequest {
+  readonly after: string | undefined
+  readonly limit: number
+}
+
+/** Rows with their keys. */
+export interface StoredPage {
+  readonly now: number
+  readonly rows: ReadonlyArray<{ readonly key: string; readonly row: StoredRow }>
+}
+
+/** What is kept under a key, or why it cannot be read. */
+export interface Listed {
+  readonly key: string
+  readonly generation: number
+  readonly record: TokenRecord | undefined
+  readonly error: TokenStoreError | undefined
+}
+
+/** A key and the generation now kept under it; zero where it was removed. */
+export interface TokenChange {
+  readonly key: string
+  readonly generation: number
+}
+
+/** How the last attempt failed, kept with the row so that every process can say so. Holds no secret. */
+export const Failure = Schema.Struct({
+  /** Which of the source's effects failed. */
+  by: Schema.Literal("refresh", "login"),
+  tag: Schema.Literal("TokenEndpointError", "ClientRejected", "GrantRejected"),
+  reason: Schema.optional(Schema.String),
+  code: Schema.optional(Schema.String),
+  status: Schema.optional(Schema.Number),
+  detail: Schema.optional(Schema.String)
+})
+export type Failure = typeof Failure.Type
+
+export interface TokenStoreOptions {
+  /** Seals each payload, bound to its key and generation. */
+  readonly cipher?: TokenCipher["Type"] | undefined
+}
+
+/**
+ * Whether `key` can name a connection in every store: well-formed Unicode without the character U+0000, not empty, and
+ * at most 2048 bytes of UTF-8.
+ */
+export const isKey = (key: string): boolean =>
+  key !== "" && !UNKEPT.test(key) && (key.length <= 682 || new TextEncoder().encode(key).length <= 2048)
+
+const UNKEPT = /\0|\p{Surrogate}/u
+const FailureJson = Schema.parseJson(Failure)
+const encodeFailure = Schema.encodeSync(FailureJson)
+const decodeFailure = Schema.decodeUnknownOption(FailureJson)
+const STATEMENT = Duration.seconds(10)
+const MOST_TRIES = 10

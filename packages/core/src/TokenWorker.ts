@@ -1,0 +1,166 @@
+import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Schedule, type Scope } from "effect"
+
+import { InvalidOption, type TokenStoreError } from "./TokenError.js"
+import { claims, outcomes } from "./TokenMetrics.js"
+import { type Renewal, TokenProviders, type TokenProvidersOptions } from "./TokenProviders.js"
+import { durationOption } from "./TokenSource.js"
+import { type TokenChange, TokenStore } from "./TokenStore.js"
+import { type Outcome, WorkerSummary } from "./WorkerSummary.js"
+
+/**
+ * Keeps every token in the store fresh ahead of time, also those that nobody asks for. Any number of workers run beside
+ * each other; what one of them had claimed when it was killed, another renews one lease later.
+ */
+export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
+  TokenWorker,
+  {
+    /** What it has done since it started. */
+    readonly summary: Effect.Effect<WorkerSummary>
+  }
+>() {
+  /** A worker of its own, at work until the scope closes. */
+  static readonly make = <E, R>(
+    options: TokenWorkerOptions<E, R>
+  ): Effect.Effect<TokenWorker["Type"], InvalidOption, TokenStore | Scope.Scope | R> =>
+    Effect.flatMap(TokenProviders.make({ idle: "1 minute", ...options }), (providers) =>
+      Effect.provideService(TokenWorker.beside(claiming(options)), TokenProviders, providers)
+    )
+
+  /** `make` as a layer. */
+  static readonly layer = <E, R>(
+    options: TokenWorkerOptions<E, R>
+  ): Layer.Layer<TokenWorker, InvalidOption, TokenStore | Exclude<R, Scope.Scope>> =>
+    Layer.scoped(TokenWorker, TokenWorker.make(options))
+
+  /** A worker that renews through the providers at hand, so that what it fetches is in their memory at once. */
+  static readonly beside = (
+    options: WorkOptions = {}
+  ): Effect.Effect<TokenWorker["Type"], InvalidOption, TokenProviders | TokenStore | Scope.Scope> =>
+    Effect.gen(function* () {
+      const every = yield* durationOption("every", options.every ?? "5 seconds")
+      const crew = yield* makeCrew(options)
+      let summary = WorkerSummary.start(yield* Clock.currentTimeMillis)
+      const note = (outcome: Outcome) => {
+        summary = summary.plus(outcome)
+      }
+      // A round that finds more due than it could take is followed by the next as soon as there is room.
+      const round = Effect.repeat(crew.round(note), { while: (more) => more })
+      const loop = round.pipe(
+        Effect.catchAllCause((cause) => Effect.logWarning("The worker could not claim what is due; it goes on", cause)),
+        Effect.repeat(Schedule.jittered(Schedule.spaced(every)))
+      )
+      yield* Effect.forkScoped(loop)
+      return { summary: Effect.sync(() => summary) }
+    })
+
+  /** Renews all that is due now and comes back: for cron and timer triggers. */
+  static readonly runOnce = <E, R>(
+    options: TokenWorkerOptions<E, R>
+  ): Effect.Effect<WorkerSummary, InvalidOption | TokenStoreError, TokenStore | Exclude<R, Scope.Scope>> =>
+    Effect.gen(function* () {
+      const providers = yield* TokenProviders.make(options)
+      const crew = yield* Effect.provideService(makeCrew(claiming(options)), TokenProviders, providers)
+      const seen = new Set<string>()
+      let summary = WorkerSummary.start(yield* Clock.currentTimeMillis)
+      yield* Effect.repeat(
+        crew.round((outcome) => {
+          summary = summary.plus(outcome)
+        }, seen),
+        { while: (more) => more }
+      )
+      yield* crew.idle
+      return summary.ended(yield* Clock.currentTimeMillis)
+    }).pipe(Effect.scoped)
+}
+
+/** How a worker works. */
+export interface WorkOptions {
+  /**
+   * How many keys are renewed at a time. Those that take long do not count, up to sixteen times as many.
+   * @default 32
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * How often to look for what is due.
+   * @default "5 seconds"
+   */
+  readonly every?: Duration.DurationInput | undefined
+  /**
+   * For how long nobody else is given what a worker claims: what its crash costs.
+   * @default the policy's lease, else "10 seconds"
+   */
+  readonly claim?: Duration.DurationInput | undefined
+}
+
+/** What `TokenWorker.layer` and `TokenWorker.runOnce` take. */
+export interface TokenWorkerOptions<E = never, R = never> extends TokenProvidersOptions<E, R>, WorkOptions {}
+
+const claiming = <E, R>(options: TokenWorkerOptions<E, R>): WorkOptions => ({
+  ...options,
+  claim: options.claim ?? options.policy?.lease
+})
+
+const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
+  const store = yield* TokenStore
+  const providers = yield* TokenProviders
+  const { concurrency = 32 } = options
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
+    return yield* new InvalidOption({ option: "concurrency", expected: "a whole number from 1 to 10,000" })
+  }
+  const lasts = Duration.toMillis(yield* durationOption("claim", options.claim ?? "10 seconds"))
+  const places = yield* Effect.makeSemaphore(concurrency)
+  const crew = yield* FiberSet.make<void>()
+  const busy = new Set<string>()
+  let taken = 0
+
+  const renew = ({ generation, key }: TokenChange, note: (outcome: Outcome) => void) =>
+    providers.renew(key, generation).pipe(
+      Effect.match({
+        onSuccess: ({ by, endsAt }: Renewal): Outcome => ({
+          _tag: by === "elsewhere" ? "Adopted" : "Renewed",
+          key,
+          endsAt
+        }),
+        onFailure: (error): Outcome => ({ _tag: "Failed", key, error })
+      }),
+      Effect.tap((outcome) => {
+        note(outcome)
+        return Metric.increment(Metric.tagged(outcomes, "outcome", WorkerSummary.labelOf(outcome)))
+      }),
+      Effect.ensuring(Effect.sync(() => busy.delete(key)))
+    )
+
+  /** Keeps a place until the key is renewed, but no longer than a quick one takes: a slow endpoint holds up no others. */
+  const work = (claimed: TokenChange, note: (outcome: Outcome) => void) =>
+    Effect.gen(function* () {
+      const renewing = yield* Effect.fork(renew(claimed, note))
+      yield* places.withPermits(1)(Effect.raceFirst(Effect.exit(renewing.await), Effect.sleep(QUICK)))
+      taken--
+      yield* renewing.await
+    })
+
+  /** Claims as much as there is room for; true where more may be due. Leaves alone what it has `seen`. */
+  const round = Effect.fn("TokenWorker.round")(function* (note: (outcome: Outcome) => void, seen?: Set<string>) {
+    const limit = Math.min(concurrency - taken, concurrency * SLOW - busy.size)
+    if (limit < 1) return yield* Effect.as(Effect.sleep(QUICK), true)
+    const claimed = yield* store.due({ limit, lasts })
+    yield* Metric.incrementBy(claims, claimed.length)
+    const fresh = claimed.filter(({ key }) => !busy.has(key) && seen?.has(key) !== true)
+    for (const one of fresh) {
+      busy.add(one.key)
+      seen?.add(one.key)
+      taken++
+      yield* FiberSet.run(crew, work(one, note))
+    }
+    if (claimed.length < limit || fresh.length === 0) return false
+    // Whoever is claimed starts at once, so the next claim waits until half of the places are free.
+    yield* Effect.yieldNow()
+    yield* places.withPermits(Math.ceil(concurrency / 2))(Effect.void)
+    return true
+  })
+
+  return { round, idle: FiberSet.awaitEmpty(crew) }
+})
+
+const QUICK = Duration.toMillis("1 second")
+const SLOW = 16

@@ -1,0 +1,171 @@
+import { FastCheck } from "effect"
+
+/** What a history is: how the world is set up, and what happens in it, one after the other. */
+export interface History {
+  readonly setup: Setup
+  readonly steps: ReadonlyArray<Step>
+}
+
+export interface Setup {
+  /** Decides what the steps leave open: latencies, jitter, who runs first. */
+  readonly seed: number
+  readonly keys: 1 | 2
+  /** How far each process's wall clock is from the truth, in milliseconds; there are as many processes as entries. */
+  readonly skews: ReadonlyArray<number>
+  readonly storeSkew: number
+  /** How long a message takes at most, in milliseconds. */
+  readonly latency: number
+  /** How long an access token lives, in seconds. */
+  readonly life: number
+  readonly rotates: boolean
+  readonly login: boolean
+  /** For how many seconds the server takes a refresh token again. */
+  readonly window: number
+  readonly replay: "once" | "never"
+  readonly alarmEndsAccess: boolean
+  /** The policy's durations, in seconds. */
+  readonly lease: number
+  readonly timeout: number
+  readonly wait: number
+}
+
+/** Something that happens `after` milliseconds; `p` is a process, `k` a key, `for` and `down` are milliseconds. */
+export type Step = { readonly after: number } & Happening
+
+export type Happening =
+  | { readonly do: "get"; readonly p: number; readonly k: number; readonly patience: number | undefined }
+  | { readonly do: "use" | "refresh" | "reject" | "put" | "forget"; readonly p: number; readonly k: number }
+  | { readonly do: "crash"; readonly p: number; readonly down: number }
+  | { readonly do: "trap"; readonly p: number; readonly at: Operation; readonly phase: Phase; readonly down: number }
+  | { readonly do: "pause" | "sleep"; readonly p: number; readonly for: number }
+  | { readonly do: "clock"; readonly p: number; readonly by: number }
+  | {
+      readonly do: "store"
+      readonly p: number | "all"
+      readonly how: StoreFault
+      readonly at: StoreOperation | "any"
+      readonly for: number
+    }
+  | { readonly do: "server"; readonly how: ServerFault; readonly for: number }
+  | { readonly do: "revoke"; readonly k: number }
+  | { readonly do: "deaf"; readonly p: number; readonly for: number }
+
+export type StoreOperation = "load" | "put" | "lease" | "renew" | "commit" | "fail" | "remove"
+export type Operation = StoreOperation | "post"
+/** Where a process dies: before it sends, or once it has sent. */
+export type Phase = "before" | "sent"
+/** Says no; does it and says no; does it slowly; says nothing; does it late and says nothing. */
+export type StoreFault = "refuses" | "lies" | "slow" | "silent" | "late"
+/** How a token request ends; those that `lose` lose the request or its answer. */
+export type ServerFault =
+  | "unavailable"
+  | "throttled"
+  | "unreachable"
+  | "loses requests"
+  | "loses answers"
+  | "disconnects"
+  | "garbles"
+  | "slow"
+  | "rejects the client"
+
+const integer = (min: number, max: number) => FastCheck.integer({ min, max })
+const pick = <A>(...values: ReadonlyArray<A>) => FastCheck.constantFrom(...values)
+const process = integer(0, 2)
+const key = integer(0, 1)
+const spell = FastCheck.oneof(integer(0, 2_000), integer(2_000, 40_000))
+const wait = FastCheck.oneof(
+  { arbitrary: integer(0, 300), weight: 5 },
+  { arbitrary: integer(0, 15_000), weight: 4 },
+  { arbitrary: integer(15_000, 120_000), weight: 2 },
+  { arbitrary: integer(120_000, 4_000_000), weight: 1 }
+)
+const storeOperation = pick<StoreOperation>("load", "put", "lease", "renew", "commit", "fail", "remove")
+
+const happening = FastCheck.oneof(
+  {
+    weight: 10,
+    arbitrary: FastCheck.record({
+      do: pick("get" as const),
+      p: process,
+      k: key,
+      patience: FastCheck.option(integer(0, 5_000), { nil: undefined, freq: 3 })
+    })
+  },
+  { weight: 4, arbitrary: FastCheck.record({ do: pick("use" as const, "refresh" as const), p: process, k: key }) },
+  { weight: 2, arbitrary: FastCheck.record({ do: pick("reject" as const), p: process, k: key }) },
+  { weight: 2, arbitrary: FastCheck.record({ do: pick("put" as const, "forget" as const), p: process, k: key }) },
+  { weight: 1, arbitrary: FastCheck.record({ do: pick("crash" as const), p: process, down: spell }) },
+  {
+    weight: 3,
+    arbitrary: FastCheck.record({
+      do: pick("trap" as const),
+      p: process,
+      at: FastCheck.oneof(storeOperation, pick("post" as const)),
+      phase: pick<Phase>("before", "sent"),
+      down: spell
+    })
+  },
+  { weight: 1, arbitrary: FastCheck.record({ do: pick("pause" as const, "sleep" as const), p: process, for: spell }) },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({ do: pick("clock" as const), p: process, by: integer(-600_000, 600_000) })
+  },
+  {
+    weight: 5,
+    arbitrary: FastCheck.record({
+      do: pick("store" as const),
+      p: FastCheck.oneof(process, pick("all" as const)),
+      how: pick<StoreFault>("refuses", "lies", "slow", "silent", "late"),
+      at: FastCheck.oneof(storeOperation, pick("any" as const)),
+      for: spell
+    })
+  },
+  {
+    weight: 5,
+    arbitrary: FastCheck.record({
+      do: pick("server" as const),
+      how: pick<ServerFault>(
+        "unavailable",
+        "throttled",
+        "unreachable",
+        "loses requests",
+        "loses answers",
+        "disconnects",
+        "garbles",
+        "slow",
+        "rejects the client"
+      ),
+      for: spell
+    })
+  },
+  { weight: 1, arbitrary: FastCheck.record({ do: pick("revoke" as const), k: key }) },
+  { weight: 1, arbitrary: FastCheck.record({ do: pick("deaf" as const), p: process, for: spell }) }
+)
+
+/** Any history. */
+export const anyHistory: FastCheck.Arbitrary<History> = FastCheck.record({
+  setup: FastCheck.record({
+    seed: FastCheck.noShrink(integer(0, 2 ** 31 - 1)),
+    keys: pick<1 | 2>(1, 1, 2),
+    skews: FastCheck.array(FastCheck.oneof(pick(0), integer(-300_000, 300_000)), { minLength: 1, maxLength: 3 }),
+    storeSkew: FastCheck.oneof(pick(0), integer(-300_000, 300_000)),
+    latency: pick(2, 50, 400),
+    life: pick(60, 200, 900),
+    rotates: FastCheck.oneof({ weight: 4, arbitrary: pick(true) }, { weight: 1, arbitrary: pick(false) }),
+    login: FastCheck.oneof({ weight: 3, arbitrary: pick(false) }, { weight: 1, arbitrary: pick(true) }),
+    window: pick(0, 0, 30),
+    replay: pick<"once" | "never">("once", "once", "never"),
+    alarmEndsAccess: FastCheck.boolean(),
+    lease: pick(10, 3),
+    timeout: pick(10, 4),
+    wait: pick(30, 8)
+  }),
+  steps: FastCheck.array(
+    FastCheck.tuple(wait, happening).map(([after, what]): Step => ({ after, ...what })),
+    { maxLength: 14, size: "max" }
+  )
+})
+
+/** A history as a few lines of text. */
+export const show = ({ setup, steps }: History): string =>
+  [`setup ${JSON.stringify(setup)}`, ...steps.map((step) => `  ${JSON.stringify(step)}`)].join("\n")

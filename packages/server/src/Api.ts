@@ -1,0 +1,220 @@
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "@effect/platform"
+import { Context, Schema } from "effect"
+import type { Caller } from "./ApiKeys.js"
+
+/** A valid access token. */
+export class Token extends Schema.Class<Token>("Token")({
+  key: Schema.String,
+  accessToken: Schema.Redacted(Schema.String),
+  /** The scheme it goes by in `Authorization`. */
+  tokenType: Schema.String,
+  /** Epoch milliseconds; left out where nobody said. */
+  expiresAt: Schema.optional(Schema.Number),
+  /** Seconds from now; left out where nobody said. */
+  expiresIn: Schema.optional(Schema.Number),
+  obtainedAt: Schema.Number,
+  scopes: Schema.Array(Schema.String),
+  /** What else the token endpoint said that callers need. */
+  extra: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  /** Counts the tokens under the key; name it to say that this one was rejected. */
+  generation: Schema.Number
+}) {}
+
+/** Tokens got elsewhere. */
+export const NewTokens = Schema.Struct({
+  key: Schema.String,
+  accessToken: Schema.NonEmptyString,
+  tokenType: Schema.optional(Schema.String),
+  /** Seconds. */
+  expiresIn: Schema.optional(Schema.Positive),
+  refreshToken: Schema.optional(Schema.NonEmptyString),
+  /** Seconds. */
+  refreshTokenExpiresIn: Schema.optional(Schema.Positive),
+  scopes: Schema.optional(Schema.Array(Schema.String)),
+  extra: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+})
+
+/** Which generation a resource server refused. */
+export const Rejection = Schema.Struct({ key: Schema.String, generation: Schema.Int })
+
+/** How a connection is doing. Instants are epoch milliseconds. */
+export class Connection extends Schema.Class<Connection>("Connection")({
+  key: Schema.String,
+  /** `ok`; `failing`: the token holds, renewing it fails; `down`: no valid token; `soon`: needs a login soon; `login`: needs one now. */
+  health: Schema.Literal("ok", "failing", "down", "soon", "login"),
+  generation: Schema.Number,
+  expiresAt: Schema.optional(Schema.Number),
+  renewedAt: Schema.optional(Schema.Number),
+  dueAt: Schema.optional(Schema.Number),
+  /** When the refresh token ends, where that is known. */
+  loginBy: Schema.optional(Schema.Number),
+  failures: Schema.Number,
+  failedAt: Schema.optional(Schema.Number),
+  /** What the last attempt failed with. */
+  failure: Schema.optional(Schema.String),
+  nextAttemptAt: Schema.optional(Schema.Number)
+}) {}
+
+export class Connections extends Schema.Class<Connections>("Connections")({
+  connections: Schema.Array(Connection),
+  /** Ask for what comes `after` this, if there is more. */
+  next: Schema.optional(Schema.String)
+}) {}
+
+/** The request cannot be understood. What was sent is not repeated. */
+export class BadRequest extends Schema.TaggedError<BadRequest>()(
+  "BadRequest",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 400 })
+) {}
+
+/** No API key, or none that is known. */
+export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()(
+  "Unauthenticated",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 401 })
+) {}
+
+/** The API key does not allow this with this key. */
+export class Forbidden extends Schema.TaggedError<Forbidden>()(
+  "Forbidden",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 403 })
+) {}
+
+/** No connection of this name is declared. */
+export class UnknownConnection extends Schema.TaggedError<UnknownConnection>()(
+  "UnknownConnection",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 404 })
+) {}
+
+/** The grant is dead, or there never was one: a person has to log in. */
+export class NeedsLogin extends Schema.TaggedError<NeedsLogin>()(
+  "NeedsLogin",
+  { message: Schema.String, reason: Schema.String, code: Schema.optional(Schema.String) },
+  HttpApiSchema.annotations({ status: 409 })
+) {}
+
+/** The body is larger than any tokens are. */
+export class TooLarge extends Schema.TaggedError<TooLarge>()(
+  "TooLarge",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 413 })
+) {}
+
+/** More requests than the API key is allowed. */
+export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()(
+  "TooManyRequests",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 429 })
+) {}
+
+/** The authorization server refuses our registration: the configuration has to be fixed. */
+export class Misconfigured extends Schema.TaggedError<Misconfigured>()(
+  "Misconfigured",
+  { message: Schema.String, code: Schema.String },
+  HttpApiSchema.annotations({ status: 502 })
+) {}
+
+/** There is no valid token now; it passes. */
+export class Unavailable extends Schema.TaggedError<Unavailable>()(
+  "Unavailable",
+  { message: Schema.String, retryAfter: Schema.optional(Schema.Number) },
+  HttpApiSchema.annotations({ status: 503 })
+) {}
+
+/** Who calls, known by the API key. */
+export class CurrentCaller extends Context.Tag("@evertoken/server/CurrentCaller")<CurrentCaller, Caller>() {}
+
+/** Lets in whoever shows an API key that is known. */
+export class Authenticate extends HttpApiMiddleware.Tag<Authenticate>()("@evertoken/server/Authenticate", {
+  failure: Schema.Union(Unauthenticated, TooManyRequests),
+  provides: CurrentCaller,
+  security: { apiKey: HttpApiSecurity.bearer }
+}) {}
+
+const key = Schema.String
+const tokens = HttpApiGroup.make("tokens")
+  .add(
+    HttpApiEndpoint.get("get", "/v1/token")
+      .setUrlParams(
+        Schema.Struct({
+          key,
+          /** Seconds that the token has to be good for at least, where a newer one can be had. */
+          minValidity: Schema.optional(Schema.NumberFromString.pipe(Schema.between(0, 86_400))),
+          /** The generation of a token that a resource server refused: reports it, and gives a newer one. */
+          rejected: Schema.optional(Schema.NumberFromString.pipe(Schema.int()))
+        })
+      )
+      .addSuccess(Token)
+      .addError(UnknownConnection)
+      .addError(NeedsLogin)
+      .addError(Misconfigured)
+      .addError(Unavailable)
+  )
+  .add(
+    HttpApiEndpoint.post("reject", "/v1/reject").setPayload(Rejection).addError(UnknownConnection).addError(TooLarge)
+  )
+  .add(
+    HttpApiEndpoint.put("put", "/v1/token")
+      .setPayload(NewTokens)
+      .addSuccess(Schema.Struct({ key, generation: Schema.Number }))
+      .addError(UnknownConnection)
+      .addError(TooLarge)
+      .addError(Unavailable)
+  )
+  .add(
+    HttpApiEndpoint.del("forget", "/v1/token")
+      .setUrlParams(Schema.Struct({ key }))
+      .addError(UnknownConnection)
+      .addError(Unavailable)
+  )
+
+const connections = HttpApiGroup.make("connections")
+  .add(
+    HttpApiEndpoint.get("list", "/v1/connections")
+      .setUrlParams(
+        Schema.Struct({
+          after: Schema.optional(Schema.String),
+          limit: Schema.optional(Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, 1_000)))
+        })
+      )
+      .addSuccess(Connections)
+      .addError(Unavailable)
+  )
+  .add(
+    HttpApiEndpoint.get("events", "/v1/events")
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .annotate(OpenApi.Description, "What happens to the tokens, as server-sent events of JSON. Never ends.")
+  )
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics").addSuccess(
+      HttpApiSchema.Text({ contentType: "text/plain; version=0.0.4" })
+    )
+  )
+
+const system = HttpApiGroup.make("system", { topLevel: true })
+  .add(HttpApiEndpoint.get("health", "/health").addSuccess(Schema.Struct({ status: Schema.Literal("up") })))
+  .add(
+    HttpApiEndpoint.get("ready", "/ready")
+      .addSuccess(Schema.Struct({ status: Schema.Literal("ready") }))
+      .addError(Unavailable)
+  )
+  .add(HttpApiEndpoint.get("page", "/").addSuccess(HttpApiSchema.Text({ contentType: "text/html; charset=utf-8" })))
+
+/** The token service over HTTP: what the server serves, the docs show, and clients call. */
+export class Api extends HttpApi.make("evertoken")
+  .add(tokens.addError(BadRequest).addError(Forbidden).middleware(Authenticate))
+  .add(connections.addError(BadRequest).addError(Forbidden).middleware(Authenticate))
+  .add(system)
+  .annotate(OpenApi.Title, "Evertoken")
+  .annotate(OpenApi.Description, "Whoever asks gets a valid access token, now.") {}

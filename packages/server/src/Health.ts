@@ -1,0 +1,37 @@
+import type { Listed } from "@evertoken/core"
+import { Connection } from "./Api.js"
+
+/** How a kept connection is doing, as of `now` (epoch milliseconds). */
+export const connectionOf = ({ error, generation, key, record }: Listed, now: number): Connection => {
+  const tokens = record?.tokens
+  const failure = record?.failure
+  const loginBy = tokens?.refreshTokenExpiresAt
+  const reason = failure && (failure.code ?? failure.reason)
+  return new Connection({
+    key,
+    health: healthOf({ error, generation, key, record }, now),
+    generation,
+    expiresAt: tokens?.expiresAt,
+    renewedAt: record?.refreshedAt,
+    dueAt: record?.dueAt,
+    loginBy,
+    failures: record?.failures ?? 0,
+    failedAt: record?.failedAt,
+    failure: error?.message ?? (failure && `${failure.tag}${reason === undefined ? "" : `: ${reason}`}`),
+    nextAttemptAt: record?.retryAt
+  })
+}
+
+const healthOf = ({ error, record }: Listed, now: number): Connection["health"] => {
+  if (record === undefined) return error === undefined ? "login" : "down"
+  if (record.dead || record.tokens === undefined) return "login"
+  const { expiresAt, obtainedAt, refreshTokenExpiresAt: end } = record.tokens
+  const holds = expiresAt === undefined || now < expiresAt
+  if (!holds) return record.failures > 0 || record.intentAt !== undefined ? "down" : "ok"
+  if (record.failures > 0) return "failing"
+  // Ends that move with each refresh are always near; only one that is nearer than half of its span is news.
+  const soon = end !== undefined && end - now < Math.min(SOON, (end - (obtainedAt ?? now)) / 2 + 1)
+  return soon ? "soon" : "ok"
+}
+
+const SOON = 7 * 86_400_000

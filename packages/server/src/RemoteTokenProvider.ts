@@ -1,0 +1,143 @@
+import { HttpApiClient, HttpClient, HttpClientRequest } from "@effect/platform"
+import {
+  ClientRejected,
+  type InvalidOption,
+  ReauthorizationRequired,
+  RefreshPolicy,
+  TokenEndpointError,
+  type TokenError,
+  TokenProvider,
+  TokenSet,
+  TokenSource,
+  TokenStoreError
+} from "@evertoken/core"
+import { MemoryTokenStore } from "@evertoken/store-memory"
+import { Duration, Effect, Layer, Redacted, Schedule, type Scope } from "effect"
+import { Api } from "./Api.js"
+
+/** What `RemoteTokenProvider.make` takes. */
+export interface RemoteOptions {
+  /** Where the token service is: `https`, or `http` on the loopback. */
+  readonly url: string
+  readonly apiKey: Redacted.Redacted
+  /** The key of the tokens, as the service knows it. */
+  readonly key: string
+  /** When to ask again, and how long to wait. What the service itself does is its own policy. */
+  readonly policy?: RefreshPolicy | undefined
+}
+
+/**
+ * A `TokenProvider` whose tokens come from a token service: swap the layer and nothing else. One request for any number
+ * of callers, a copy in memory while it is fresh, and a refused token is reported and replaced.
+ */
+export const make = (
+  options: RemoteOptions
+): Effect.Effect<TokenProvider["Type"], InvalidOption, HttpClient.HttpClient | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { apiKey, key } = options
+    const client = yield* HttpApiClient.make(Api, {
+      baseUrl: options.url,
+      transformClient: (client) =>
+        HttpClient.withTracerPropagation(HttpClient.mapRequest(client, HttpClientRequest.bearerToken(apiKey)), false)
+    })
+    const ask = (rejected: number | undefined) =>
+      client.tokens.get({ urlParams: { key, rejected, minValidity: 30 } }).pipe(
+        Effect.map(({ accessToken, expiresAt, extra, generation, scopes, tokenType }) =>
+          // The service's generation stands in for a refresh token: it is what a newer token is asked for with.
+          TokenSet.make({ accessToken, tokenType, expiresAt, scopes, extra, refreshToken: String(generation) })
+        ),
+        Effect.mapError(toSourceError)
+      )
+    const provider = yield* TokenProvider.make({
+      key,
+      source: TokenSource.make({
+        login: ask(undefined),
+        refresh: ({ refreshToken }, newer) =>
+          ask(newer === true && refreshToken !== undefined ? Number(Redacted.value(refreshToken)) : undefined),
+        // Asking twice does no harm.
+        replayWindow: "365 days"
+      }),
+      policy:
+        options.policy ??
+        RefreshPolicy.make({
+          ahead: RefreshPolicy.beforeExpiry("30 seconds"),
+          retry,
+          wait: "40 seconds",
+          timeout: "35 seconds"
+        })
+    }).pipe(Effect.provide(MemoryTokenStore.layer))
+
+    const told = <A>(effect: Effect.Effect<A, TokenError>) => Effect.mapError(effect, (error) => heard(key, error))
+    const failed = () => new TokenStoreError({ reason: "unreachable", key, detail: "the token service did not do it" })
+    const service: TokenProvider["Type"] = {
+      ...provider,
+      get: told(provider.get),
+      refresh: told(provider.refresh),
+      use: (call) => Effect.mapError(provider.use(call), (error) => heard(key, error)),
+      put: (tokens) =>
+        client.tokens
+          .put({
+            payload: {
+              key,
+              accessToken: Redacted.value(tokens.accessToken),
+              tokenType: tokens.tokenType,
+              expiresIn: tokens.expiresIn && Duration.toSeconds(tokens.expiresIn),
+              refreshToken: tokens.refreshToken && Redacted.value(tokens.refreshToken),
+              refreshTokenExpiresIn: tokens.refreshTokenExpiresIn && Duration.toSeconds(tokens.refreshTokenExpiresIn),
+              scopes: tokens.scopes,
+              extra: tokens.extra
+            }
+          })
+          .pipe(
+            Effect.mapError(failed),
+            Effect.flatMap(({ generation }) =>
+              provider.put(new TokenSet({ ...tokens, refreshToken: Redacted.make(String(generation)) }))
+            )
+          ),
+      forget: client.tokens
+        .forget({ urlParams: { key } })
+        .pipe(Effect.mapError(failed), Effect.zipRight(provider.forget))
+    }
+    return service
+  })
+
+/** `make` as a layer. */
+export const layer = (options: RemoteOptions): Layer.Layer<TokenProvider, InvalidOption, HttpClient.HttpClient> =>
+  Layer.scoped(TokenProvider, make(options))
+
+const retry = Schedule.jittered(Schedule.spaced("2 seconds"))
+
+/** No answer of the service kills the local copy for good: what needs a login heals with it. */
+const toSourceError = (error: {
+  readonly _tag: string
+  readonly code?: string | undefined
+  readonly retryAfter?: number | undefined
+}) => {
+  switch (error._tag) {
+    case "NeedsLogin":
+      return new ClientRejected({ code: NEEDS_LOGIN, detail: error.code })
+    case "Misconfigured":
+      return new ClientRejected({ code: error.code ?? "misconfigured" })
+    case "Unauthenticated":
+    case "Forbidden":
+    case "UnknownConnection":
+    case "BadRequest":
+    case "HttpApiDecodeError":
+      return new ClientRejected({ code: error._tag, detail: "the token service refuses this API key, or the key" })
+    case "TooManyRequests":
+      return new TokenEndpointError({ reason: "throttled", retryAfter: 1_000, detail: "the token service" })
+    default:
+      return new TokenEndpointError({
+        reason: "unavailable",
+        retryAfter: error.retryAfter,
+        detail: "the token service"
+      })
+  }
+}
+
+const heard = <E>(key: string, error: E): E | TokenError =>
+  error instanceof ClientRejected && error.code === NEEDS_LOGIN
+    ? new ReauthorizationRequired({ key, reason: "refused", code: error.detail })
+    : error
+
+const NEEDS_LOGIN = "needs_login"

@@ -1,0 +1,162 @@
+import { Duration, Option, ParseResult, Schema } from "effect"
+import { Caller } from "./ApiKeys.js"
+
+const expecting = (what: string) => ({ message: () => `expected ${what}` })
+
+/** Where a secret is: `env:NAME` or `file:/path`. Never the secret itself. */
+export const SecretPlace = Schema.String.pipe(
+  Schema.pattern(/^(?:env:[A-Za-z_]\w*|file:.+)$/, expecting('where the secret is: "env:NAME" or "file:/path"'))
+)
+
+const Lasting = Schema.transform(
+  Schema.String.pipe(
+    Schema.pattern(
+      /^\d+(?:\.\d+)? (?:milli|second|minute|hour|day|week)s?$/,
+      expecting('a duration, such as "5 minutes"')
+    )
+  ),
+  Schema.DurationFromSelf,
+  {
+    strict: true,
+    decode: (text) => Option.getOrElse(Duration.decodeUnknown(text), () => Duration.zero),
+    encode: (duration) => `${Duration.toMillis(duration)} millis`
+  }
+)
+const Count = Schema.Int.pipe(Schema.between(1, 1_000_000))
+const Texts = Schema.Record({ key: Schema.String, value: Schema.String })
+const optional = Schema.optional
+
+const Limits = Schema.Struct({
+  concurrency: optional(Count),
+  rate: optional(Count),
+  per: optional(Lasting)
+})
+
+const shared = {
+  /** The key of the tokens; with `*` for any characters, a whole family of them. */
+  key: Schema.NonEmptyString,
+  clientId: optional(Schema.NonEmptyString),
+  clientSecret: optional(SecretPlace),
+  clientAuthentication: optional(Schema.Literal("basic", "basicRaw", "post", "none")),
+  replay: optional(Schema.Literal("once", "never")),
+  replayWindow: optional(Lasting),
+  earliestRefresh: optional(Lasting),
+  keepAlive: optional(Lasting),
+  refreshTokenLifetime: optional(Lasting),
+  revokesAccessToken: optional(Schema.Boolean),
+  limits: optional(Limits)
+}
+
+/** A connection at an OAuth 2.0 server. */
+export const OAuth2Connection = Schema.Struct({
+  ...shared,
+  grant: Schema.Literal("client_credentials", "refresh_token"),
+  clientId: Schema.NonEmptyString,
+  tokenEndpoint: Schema.NonEmptyString,
+  revocationEndpoint: optional(Schema.NonEmptyString),
+  scope: optional(Schema.String),
+  parameters: optional(Texts),
+  headers: optional(Texts)
+})
+
+/**
+ * One request of a custom endpoint. A value that says `env:NAME` or `file:/path` is a secret; `{refreshToken}` and
+ * `{accessToken}` stand for the tokens in hand.
+ */
+export const CustomRequest = Schema.Struct({
+  url: Schema.NonEmptyString,
+  method: optional(Schema.Literal("GET", "POST", "PUT", "PATCH")),
+  headers: optional(Texts),
+  query: optional(Texts),
+  form: optional(Texts),
+  json: optional(Texts)
+})
+
+/** A connection at an endpoint that is not quite standard. */
+export const CustomConnection = Schema.Struct({
+  ...shared,
+  grant: Schema.Literal("custom"),
+  login: optional(CustomRequest),
+  refresh: optional(CustomRequest),
+  revoke: optional(CustomRequest),
+  /** Where the answer has its fields, if not where RFC 6749 has them. */
+  fields: optional(
+    Schema.Struct({
+      accessToken: optional(Schema.String),
+      refreshToken: optional(Schema.String),
+      tokenType: optional(Schema.String),
+      scope: optional(Schema.String)
+    })
+  )
+})
+
+export const ConnectionSetting = Schema.Union(OAuth2Connection, CustomConnection)
+export type ConnectionSetting = typeof ConnectionSetting.Type
+
+/** All that the service can be told. */
+export const Settings = Schema.Struct({
+  listen: Schema.optionalWith(
+    Schema.Struct({
+      /** @default "127.0.0.1": whoever is to call from elsewhere comes through a proxy that ends TLS */
+      host: Schema.optionalWith(Schema.NonEmptyString, { default: () => "127.0.0.1" }),
+      port: Schema.optionalWith(Schema.Int.pipe(Schema.between(0, 65_535)), { default: () => 8787 })
+    }),
+    { default: () => ({ host: "127.0.0.1", port: 8787 }) }
+  ),
+  /** `file:tokens.db`, `postgres://…` or `mysql://…`; or where that is written, since it may hold a password. */
+  database: optional(Schema.NonEmptyString),
+  /** `"off"` keeps tokens readable for whoever can read the database. */
+  encryption: Schema.optionalWith(Schema.Literal("on", "off"), { default: () => "on" }),
+  connections: Schema.NonEmptyArray(ConnectionSetting),
+  callers: Schema.optionalWith(Schema.Array(Caller), { default: () => [] }),
+  policy: Schema.optionalWith(
+    Schema.Struct({
+      ahead: optional(Lasting),
+      timeout: optional(Lasting),
+      wait: optional(Lasting),
+      lease: optional(Lasting)
+    }),
+    { default: () => ({}) }
+  ),
+  worker: Schema.optionalWith(Schema.Struct({ concurrency: optional(Count), every: optional(Lasting) }), {
+    default: () => ({})
+  }),
+  /** The most requests of one caller. */
+  rate: Schema.optionalWith(Schema.Struct({ requests: Count, per: Lasting }), {
+    default: () => ({ requests: 200, per: Duration.seconds(1) })
+  })
+})
+export type Settings = typeof Settings.Type
+
+/** The service cannot start like this. */
+export class SettingsError extends Schema.TaggedError<SettingsError>()("SettingsError", {
+  /** The setting, as it is written. */
+  setting: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.setting}: ${this.problem}`
+  }
+}
+
+/** Reads settings from JSON. The error names the setting and what it expects, and quotes nothing. */
+export const parseSettings = (json: string): Settings | SettingsError => {
+  const decoded = decode(json)
+  if (decoded._tag === "Right") return decoded.right
+  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
+  const setting = issue === undefined || issue.path.length === 0 ? "the configuration" : pathOf(issue.path)
+  return new SettingsError({ setting, problem: problemOf(issue) })
+}
+
+const decode = Schema.decodeEither(Schema.parseJson(Settings), { onExcessProperty: "error" })
+
+const pathOf = (path: ReadonlyArray<PropertyKey>): string =>
+  path.map((part, at) => (typeof part === "number" ? `[${part}]` : `${at === 0 ? "" : "."}${String(part)}`)).join("")
+
+const problemOf = (issue: ParseResult.ArrayFormatterIssue | undefined): string => {
+  if (issue === undefined || issue._tag === "Transformation") return "expected JSON"
+  if (issue._tag === "Missing") return "it is missing"
+  if (issue._tag === "Unexpected") return "there is no such setting"
+  const said = issue.message.split(/,? actual /)[0] ?? ""
+  return /^expected /i.test(said) && !said.includes("\n") ? said.replace(/^E/, "e") : "it is none of what it can be"
+}

@@ -1,0 +1,76 @@
+import type { HttpClient } from "@effect/platform"
+import { type InvalidOption, NoSource, OAuth2, SourceLimits, TokenEndpoint, type TokenSource } from "@evertoken/core"
+import { Effect, Record } from "effect"
+import { matches } from "./ApiKeys.js"
+import { isPlace, secretAt } from "./Secrets.js"
+import { type ConnectionSetting, type CustomRequest, SettingsError } from "./Settings.js"
+
+/** Builds the source of each declared connection, and finds the one of a key: the exact name first, then the first pattern. */
+export const makeSources = Effect.fnUntraced(function* (connections: ReadonlyArray<ConnectionSetting>) {
+  const exact = new Map<string, TokenSource>()
+  const patterns: Array<readonly [pattern: string, source: TokenSource]> = []
+  for (const [at, connection] of connections.entries()) {
+    const setting = `connections[${at}]`
+    const source = yield* Effect.catchTag(sourceOf(setting, connection), "InvalidOption", (error) =>
+      Effect.fail(new SettingsError({ setting: `${setting}.${error.option}`, problem: `expected ${error.expected}` }))
+    )
+    if (connection.key.includes("*")) patterns.push([connection.key, source])
+    else if (exact.has(connection.key)) {
+      return yield* new SettingsError({ setting: `${setting}.key`, problem: "another connection has this key" })
+    } else exact.set(connection.key, source)
+  }
+  return (key: string): Effect.Effect<TokenSource, NoSource> => {
+    const source = exact.get(key) ?? patterns.find(([pattern]) => matches(pattern, key))?.[1]
+    return source === undefined
+      ? new NoSource({ key, detail: "no connection is declared for it" })
+      : Effect.succeed(source)
+  }
+})
+
+const sourceOf = (
+  setting: string,
+  connection: ConnectionSetting
+): Effect.Effect<TokenSource, InvalidOption | SettingsError, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const { clientSecret: place, key: _key, limits: given, ...rest } = connection
+    const clientSecret = place === undefined ? undefined : yield* secretAt(`${setting}.clientSecret`, place)
+    const limits = given === undefined ? undefined : yield* SourceLimits.make(given)
+    const options = { ...rest, clientSecret, limits }
+    if (options.grant === "custom") {
+      const request = (name: "login" | "refresh" | "revoke") => {
+        const declared = options[name]
+        return declared === undefined ? Effect.succeed(undefined) : requestOf(`${setting}.${name}`, declared)
+      }
+      const [login, refresh, revoke] = [yield* request("login"), yield* request("refresh"), yield* request("revoke")]
+      const { clientId, ...others } = options
+      const requests = { login, refresh, revoke }
+      return yield* TokenEndpoint.make({ ...others, ...requests, ...(clientId === undefined ? {} : { clientId }) })
+    }
+    return yield* options.grant === "refresh_token" ? OAuth2.refreshToken(options) : OAuth2.clientCredentials(options)
+  })
+
+const requestOf = Effect.fnUntraced(function* (setting: string, request: typeof CustomRequest.Type) {
+  const fields = (part: "headers" | "query" | "form" | "json") => {
+    const given = request[part]
+    if (given === undefined) return Effect.succeed(undefined)
+    return Effect.all(Record.map(given, (value, name) => fieldOf(`${setting}.${part}.${name}`, value)))
+  }
+  const declared: TokenEndpoint.EndpointRequest = {
+    url: request.url,
+    method: request.method,
+    headers: yield* fields("headers"),
+    query: yield* fields("query"),
+    form: yield* fields("form"),
+    json: yield* fields("json")
+  }
+  return declared
+})
+
+const fieldOf = (setting: string, value: string): Effect.Effect<TokenEndpoint.Field, SettingsError> =>
+  value === "{refreshToken}"
+    ? Effect.succeed(TokenEndpoint.refreshToken)
+    : value === "{accessToken}"
+      ? Effect.succeed(TokenEndpoint.accessToken)
+      : isPlace(value)
+        ? secretAt(setting, value)
+        : Effect.succeed(value)

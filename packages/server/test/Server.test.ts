@@ -1,0 +1,167 @@
+import { FetchHttpClient } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { TokenProvider, TokenRejected, TokenSet } from "@evertoken/core"
+import { RemoteTokenProvider } from "@evertoken/server"
+import { Effect, Redacted, Schedule, type Scope } from "effect"
+import { start } from "./Service.js"
+
+describe("the token service", () => {
+  holds("hands out one token for any number of callers, and a newer one for a rejected one", () =>
+    Effect.gen(function* () {
+      const { authority, call } = yield* start()
+      const answers = yield* Effect.all(Effect.replicate(call("/v1/token?key=billing"), 50), {
+        concurrency: "unbounded"
+      })
+      for (const { json, status } of answers) {
+        assert.strictEqual(status, 200)
+        assert.strictEqual(json.accessToken, answers[0]?.json.accessToken)
+      }
+      assert.strictEqual((yield* authority.tokenRequests).length, 1)
+      const { accessToken, expiresIn, generation } = answers[0]?.json ?? {}
+      assert.isAbove(expiresIn, 200)
+      const reject = { method: "POST", body: JSON.stringify({ key: "billing", generation }) }
+      for (let times = 0; times < 3; times++) assert.strictEqual((yield* call("/v1/reject", reject)).status, 204)
+      const newer = yield* call("/v1/token?key=billing")
+      assert.notStrictEqual(newer.json.accessToken, accessToken)
+      assert.strictEqual(newer.json.generation, generation + 1)
+      const late = yield* call(`/v1/token?key=billing&rejected=${generation}`)
+      assert.strictEqual(late.json.accessToken, newer.json.accessToken)
+      assert.strictEqual((yield* authority.tokenRequests).length, 2)
+    })
+  )
+
+  holds("takes tokens that a login page got, refreshes them, forgets them, and never gives a refresh token", () =>
+    Effect.gen(function* () {
+      const { authority, call } = yield* start()
+      const key = "tenant-a/ü ?&=%2F🔑/app"
+      const at = `/v1/token?key=${encodeURIComponent(key)}`
+      assert.strictEqual((yield* call(at)).status, 409)
+      const minted = yield* authority.mint()
+      const tokens = {
+        accessToken: Redacted.value(minted.accessToken),
+        refreshToken: Redacted.value(minted.refreshToken),
+        expiresIn: 300
+      }
+      const put = yield* call("/v1/token", { method: "PUT", body: JSON.stringify({ key, ...tokens }) })
+      assert.strictEqual(put.status, 200)
+      const got = yield* call(at)
+      assert.strictEqual(got.json.accessToken, tokens.accessToken)
+      const next = yield* call(`${at}&rejected=${got.json.generation}`)
+      assert.strictEqual(next.status, 200)
+      assert.notStrictEqual(next.json.accessToken, tokens.accessToken)
+      const list = yield* call("/v1/connections")
+      assert.deepStrictEqual(
+        list.json.connections.map((one: { key: string; health: string }) => [one.key, one.health]),
+        [[key, "ok"]]
+      )
+      for (const { text } of [put, got, next, list]) assert.notInclude(text.toLowerCase(), "refreshtoken")
+      for (const { text } of [put, got, next, list]) assert.notInclude(text, tokens.refreshToken)
+      assert.strictEqual((yield* call(at, { method: "DELETE" })).status, 204)
+      assert.strictEqual((yield* call(at)).status, 409)
+    })
+  )
+
+  holds("lets a caller do what its API key allows, and nothing else", () =>
+    Effect.gen(function* () {
+      const { call, reader } = yield* start()
+      const status = (path: string, init: RequestInit = {}) =>
+        Effect.map(call(path, { as: reader, ...init }), (answer) => answer.status)
+      assert.strictEqual(yield* status("/v1/token?key=tenant-a/app"), 409)
+      assert.strictEqual(yield* status("/v1/token?key=tenant-b/app"), 403)
+      assert.strictEqual(yield* status("/v1/token?key=billing"), 403)
+      assert.strictEqual(yield* status("/v1/token?key=unknown"), 403)
+      const put = { method: "PUT", body: JSON.stringify({ key: "tenant-a/app", accessToken: "x" }) }
+      assert.strictEqual(yield* status("/v1/token", put), 403)
+      assert.strictEqual(yield* status("/v1/token?key=tenant-a/app", { method: "DELETE" }), 403)
+      for (const path of ["/v1/connections", "/v1/events", "/metrics"]) assert.strictEqual(yield* status(path), 403)
+      for (const path of ["/health", "/ready", "/", "/docs", "/openapi.json"])
+        assert.strictEqual(yield* status(path), 200)
+      assert.strictEqual((yield* call("/v1/token?key=unknown")).status, 404)
+      assert.strictEqual((yield* call("/v1/token?key=billing", { as: Redacted.make("evk_wrong") })).status, 401)
+    })
+  )
+
+  holds("tells events as they happen, and counts for Prometheus", () =>
+    Effect.gen(function* () {
+      const { admin, call, url } = yield* start()
+      const lines = yield* Effect.promise(async () => {
+        const headers = { authorization: `Bearer ${Redacted.value(admin)}` }
+        const response = await fetch(`${url}/v1/events`, { headers })
+        const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+        let text = (await reader?.read())?.value ?? ""
+        await fetch(`${url}/v1/token?key=billing`, { headers })
+        while (!text.includes("event: Refreshed")) text += (await reader?.read())?.value ?? ""
+        await reader?.cancel()
+        return text
+      })
+      assert.match(lines, /event: Refreshed\ndata: {"key":"billing","generation":\d+,"by":"login"/)
+      const { text } = yield* call("/metrics")
+      assert.match(text, /^evertoken_refreshes_total{outcome="refreshed"} [1-9]/m)
+      assert.match(text, /^# TYPE evertoken_refresh_duration_milliseconds histogram/m)
+    })
+  )
+
+  holds("limits how often a caller asks, and how often anybody guesses", () =>
+    Effect.gen(function* () {
+      const { call } = yield* start({ rate: 5 })
+      const many = yield* Effect.replicateEffect(call("/v1/connections"), 12)
+      assert.isAtLeast(many.filter(({ status }) => status === 429).length, 4)
+      const guesses = yield* Effect.replicateEffect(call("/v1/connections", { as: Redacted.make("guess") }), 60)
+      assert.isAtLeast(guesses.filter(({ status }) => status === 429).length, 10)
+    })
+  )
+
+  holds(
+    "RemoteTokenProvider: the same service as a local provider, with one request, a copy in memory and 401 repair",
+    () =>
+      Effect.gen(function* () {
+        const { admin, authority, url } = yield* start()
+        yield* Effect.gen(function* () {
+          const provider = yield* TokenProvider
+          const all = yield* Effect.all(Effect.replicate(provider.get, 100), { concurrency: "unbounded" })
+          const [first] = all
+          for (const token of all) assert.strictEqual(token.generation, first?.generation)
+          let calls = 0
+          const answer = yield* provider.use((token) =>
+            ++calls === 1 ? Effect.fail(new TokenRejected()) : Effect.succeed(Redacted.value(token.value))
+          )
+          assert.strictEqual(calls, 2)
+          assert.notStrictEqual(answer, first && Redacted.value(first.value))
+          assert.strictEqual((yield* authority.tokenRequests).length, 2)
+        }).pipe(
+          Effect.provide(RemoteTokenProvider.layer({ url, apiKey: admin, key: "billing" })),
+          Effect.provide(FetchHttpClient.layer)
+        )
+      })
+  )
+
+  holds("RemoteTokenProvider: says that a login is needed, and heals by itself once somebody logged in", () =>
+    Effect.gen(function* () {
+      const { admin, authority, call, url } = yield* start()
+      const key = "tenant-a/app"
+      const made = RemoteTokenProvider.make({ url, apiKey: admin, key }).pipe(Effect.provide(FetchHttpClient.layer))
+      const provider = yield* made
+      const error = yield* Effect.flip(provider.get)
+      assert.strictEqual(error._tag, "ReauthorizationRequired")
+      const { accessToken, refreshToken } = yield* authority.mint()
+      const body = {
+        key,
+        accessToken: Redacted.value(accessToken),
+        refreshToken: Redacted.value(refreshToken),
+        expiresIn: 300
+      }
+      yield* call("/v1/token", { method: "PUT", body: JSON.stringify(body) })
+      const token = yield* provider.get.pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+      assert.strictEqual(Redacted.value(token.value), body.accessToken)
+      yield* provider.put(TokenSet.make({ accessToken: "put-here", expiresIn: "1 hour" }))
+      assert.strictEqual(Redacted.value((yield* provider.get).value), "put-here")
+      assert.strictEqual((yield* call(`/v1/token?key=${key}`)).json.accessToken, "put-here")
+      yield* provider.forget
+      assert.strictEqual((yield* call(`/v1/token?key=${key}`)).status, 409)
+    })
+  )
+})
+
+function holds(title: string, test: () => Effect.Effect<void, unknown, Scope.Scope>) {
+  it.scopedLive(title, test)
+}

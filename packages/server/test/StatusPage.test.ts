@@ -1,0 +1,85 @@
+import { existsSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import type { Authority } from "@evertoken/authority"
+import { Effect, Redacted } from "effect"
+import { chromium } from "playwright-core"
+import { environment, start } from "./Service.js"
+
+const browser = [process.env.EVERTOKEN_TEST_CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome"].find(
+  (path) => path !== undefined && path !== "" && existsSync(path)
+)
+const why = browser === undefined ? " (skipped: there is no Chromium here; EVERTOKEN_TEST_CHROMIUM can name one)" : ""
+
+describe.skipIf(browser === undefined)(`the status page in a real browser${why}`, () => {
+  it.scopedLive("shows nothing before signing in, then each connection, live; with no secret in it", () =>
+    Effect.gen(function* () {
+      const { admin, authority, call, reader, url } = yield* start()
+      const minted = yield* authority.mint()
+      const secrets = [
+        Redacted.value(minted.accessToken),
+        Redacted.value(minted.refreshToken),
+        Redacted.value(admin),
+        ...Object.values(environment)
+      ]
+      yield* login(call, "acme/app", minted)
+      yield* login(call, "dead/app", { ...minted, refreshToken: Redacted.make("never-issued") })
+      const dead = (yield* call("/v1/token?key=dead/app")).json
+      yield* call(`/v1/token?key=dead/app&rejected=${dead.generation}`)
+      yield* Effect.promise(async () => {
+        const chrome = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] })
+        try {
+          const errors: Array<string> = []
+          const elsewhere: Array<string> = []
+          const page = await chrome.newPage({ viewport: { width: 390, height: 740 } })
+          page.on("console", (message) => message.type() === "error" && errors.push(message.text()))
+          page.on("pageerror", (error) => errors.push(error.message))
+          page.on("request", (request) => request.url().startsWith(url) || elsewhere.push(request.url()))
+          await page.goto(url)
+          await page.waitForSelector("#in:not([hidden])")
+          assert.notInclude(await page.content(), "acme")
+          await page.fill("#key", Redacted.value(reader))
+          await page.click("#in button")
+          await page.waitForSelector("text=This API key may not watch")
+          await page.fill("#key", Redacted.value(admin))
+          await page.click("#in button")
+          await page.waitForSelector("text=acme/app")
+          await page.waitForSelector("text=needs a login")
+          await page.waitForSelector("text=invalid_grant")
+          await page.waitForSelector("text=healthy")
+          const wide = await page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+          )
+          assert.strictEqual(wide, 0)
+          if (shots !== undefined) await page.screenshot({ path: `${shots}/phone.png` })
+          await page.setViewportSize({ width: 1280, height: 720 })
+          if (shots !== undefined) await page.screenshot({ path: `${shots}/desktop.png` })
+          await Effect.runPromise(login(call, "new/app", minted))
+          await page.waitForSelector("text=new/app", { timeout: 4_000 })
+          const content = await page.content()
+          for (const secret of secrets) assert.notInclude(content, secret)
+          await page.click("#out")
+          await page.waitForSelector("#in:not([hidden])")
+          assert.strictEqual(await page.locator("text=acme/app").count(), 0)
+          assert.deepStrictEqual(elsewhere, [])
+          assert.deepStrictEqual(
+            errors.filter((text) => !text.includes("403")),
+            []
+          )
+        } finally {
+          await chrome.close()
+        }
+      })
+    })
+  )
+})
+
+const shots = process.env.EVERTOKEN_TEST_SCREENSHOTS
+
+const login = (
+  call: Effect.Effect.Success<ReturnType<typeof start>>["call"],
+  key: string,
+  tokens: Pick<Effect.Effect.Success<ReturnType<Authority["Type"]["mint"]>>, "accessToken" | "refreshToken">
+) => {
+  const secrets = { accessToken: Redacted.value(tokens.accessToken), refreshToken: Redacted.value(tokens.refreshToken) }
+  return call("/v1/token", { method: "PUT", body: JSON.stringify({ key, ...secrets, expiresIn: 300 }) })
+}

@@ -1,0 +1,130 @@
+import { type Snapshot, type StoredRow, type TokenChange, TokenStore, type TokenStoreBackend } from "@evertoken/core"
+import { Clock, Effect, Layer, PubSub, Stream } from "effect"
+
+/** Keeps tokens for as long as it lives. What shares it shares one refresh, as processes on one database do. */
+export const make: Effect.Effect<TokenStore["Type"]> = Effect.map(backend(), (backend) => TokenStore.make(backend))
+
+/** Keeps tokens for as long as the layer lives. */
+export const layer: Layer.Layer<TokenStore> = Layer.effect(TokenStore, make)
+
+/** The operations alone, for a store that is wrapped before it is used: to fail, to be slow, to be counted. */
+export function backend(): Effect.Effect<TokenStoreBackend> {
+  return Effect.map(PubSub.sliding<TokenChange>(1_000), (changes): TokenStoreBackend => {
+    const rows = new Map<string, StoredRow>()
+    let highest = 0
+
+    const write = (key: string, row: StoredRow) => {
+      highest = Math.max(highest, row.generation)
+      rows.set(key, row)
+    }
+    /** Runs `step` at one instant and, where it says true, tells of the change. */
+    const step = (key: string, change: (now: number) => boolean) =>
+      Effect.tap(Effect.map(Clock.currentTimeMillis, change), (changed) =>
+        changed ? PubSub.publish(changes, { key, generation: rows.get(key)?.generation ?? 0 }) : Effect.void
+      )
+    const owned = (key: string, owner: string, generation: number) => {
+      const row = rows.get(key)
+      return row?.leaseOwner === owner && row.generation === generation ? row : undefined
+    }
+
+    return {
+      load: (key) =>
+        Effect.map(Clock.currentTimeMillis, (now): Snapshot => ({ now, row: rows.get(key), floor: highest })),
+      put: (key, { expected, generation, payload, dueIn }) =>
+        step(key, (now) => {
+          if (rows.get(key)?.generation !== expected) return false
+          write(key, { ...empty(generation), payload, dueAt: after(now, dueIn), refreshedAt: now })
+          return true
+        }),
+      lease: (key, { owner, known, lasts, presents, force }) =>
+        Effect.map(Clock.currentTimeMillis, (now): Snapshot => {
+          if (known === undefined && !rows.has(key)) write(key, empty(Math.max(now, highest + 1)))
+          const row = rows.get(key)
+          if (row === undefined) return { now, row }
+          const unchanged = known === undefined ? row.payload === undefined : row.generation === known
+          const free = row.leaseOwner === undefined || row.leaseOwner === owner || (row.leaseUntil ?? 0) <= now
+          const waited = row.retryAt === undefined || row.retryAt <= now
+          const allowed = force || (!row.dead && (row.intentOwner === undefined || row.intentOwner === owner))
+          if (unchanged && free && waited && allowed) {
+            const intent = presents && row.intentOwner === undefined ? { intentOwner: owner, intentAt: now } : {}
+            write(key, { ...row, ...intent, leaseOwner: owner, leaseUntil: now + lasts })
+          }
+          return { now, row: rows.get(key) }
+        }),
+      renew: (key, owner, lasts) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const row = rows.get(key)
+          if (row?.leaseOwner !== owner) return false
+          write(key, { ...row, leaseUntil: now + lasts })
+          return true
+        }),
+      commit: (key, { owner, generation, tokens, dueIn }) =>
+        step(key, (now) => {
+          if (owned(key, owner, generation) === undefined) return false
+          write(key, { ...empty(generation + 1), payload: tokens, dueAt: after(now, dueIn), refreshedAt: now })
+          return true
+        }),
+      fail: (key, { owner, generation, failure, inDoubt, dead, retryIn }) =>
+        step(key, (now) => {
+          const row = owned(key, owner, generation)
+          if (row === undefined) return false
+          const settled = row.intentOwner === owner && !inDoubt ? { intentOwner: undefined, intentAt: undefined } : {}
+          write(key, {
+            ...row,
+            ...settled,
+            leaseOwner: undefined,
+            leaseUntil: undefined,
+            dueAt: dead || row.dueAt === undefined ? undefined : now + retryIn,
+            failures: row.failures + 1,
+            retryAt: now + retryIn,
+            failedAt: now,
+            failure,
+            dead
+          })
+          return true
+        }),
+      remove: (key) => step(key, () => rows.delete(key)),
+      due: ({ limit, lasts }) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const ahead = (at: number | undefined) => at !== undefined && at > now
+          return [...rows]
+            .filter(([, row]) => row.dueAt !== undefined && !ahead(row.dueAt) && !row.dead)
+            .filter(([, row]) => !ahead(row.retryAt) && (row.leaseOwner === undefined || !ahead(row.leaseUntil)))
+            .sort(([, a], [, b]) => (a.dueAt ?? 0) - (b.dueAt ?? 0))
+            .slice(0, limit)
+            .map(([key, row]) => {
+              write(key, { ...row, dueAt: now + lasts })
+              return { key, generation: row.generation }
+            })
+        }),
+      page: ({ after = "", limit }) =>
+        Effect.map(Clock.currentTimeMillis, (now) => ({
+          now,
+          rows: [...rows]
+            .filter(([key]) => key > after)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .slice(0, limit)
+            .map(([key, row]) => ({ key, row }))
+        })),
+      changes: Stream.fromPubSub(changes)
+    }
+  })
+}
+
+const after = (now: number, wait: number | undefined) => (wait === undefined ? undefined : now + wait)
+
+const empty = (generation: number): StoredRow => ({
+  generation,
+  payload: undefined,
+  leaseOwner: undefined,
+  leaseUntil: undefined,
+  intentOwner: undefined,
+  intentAt: undefined,
+  dueAt: undefined,
+  failures: 0,
+  retryAt: undefined,
+  dead: false,
+  failure: undefined,
+  refreshedAt: undefined,
+  failedAt: undefined
+})

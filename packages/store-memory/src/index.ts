@@ -1,0 +1,1 @@
+export * as MemoryTokenStore from "./MemoryTokenStore.js"

@@ -1,0 +1,13 @@
+import { describe, it } from "@effect/vitest"
+import { storeContract } from "@evertoken/core/testing"
+import { MemoryTokenStore } from "@evertoken/store-memory"
+import { Effect } from "effect"
+
+describe("MemoryTokenStore keeps the contract", () => {
+  for (const { test, title } of storeContract) {
+    it.effect(title, () => Effect.flatMap(MemoryTokenStore.backend(), (backend) => test({ backend })))
+    it.live(`${title}, on the real clock`, () =>
+      Effect.flatMap(MemoryTokenStore.backend(), (backend) => test({ backend }))
+    )
+  }
+})

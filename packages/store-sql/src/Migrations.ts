@@ -1,0 +1,50 @@
+import { SqlClient } from "@effect/sql"
+import * as Migrator from "@effect/sql/Migrator"
+import { TokenStoreError } from "@evertoken/core"
+import { Cause, Effect, Schedule } from "effect"
+import { first } from "./Schema.js"
+import { COLUMNS, type Names, outsideTransaction, unreachable } from "./Statements.js"
+
+/** Makes and upgrades the tables, whoever else does so at the same time. Where they are up to date it only looks. */
+export const migrate = Effect.fnUntraced(function* (names: Names) {
+  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+  const steps = [["tokens", first(sql, names)] as const]
+
+  // Unprepared, since SQLite's client remembers for minutes that a statement could not be prepared.
+  const version = sql<{ id: unknown }>`SELECT max(migration_id) AS id FROM ${sql(names.migrations)}`.unprepared
+  const columns = sql`SELECT ${sql.literal(COLUMNS)} FROM ${sql(names.tokens)} WHERE 1 = 0`.unprepared
+  const ready = Effect.zipLeft(version, columns).pipe(
+    Effect.sandbox,
+    Effect.filterOrFail(
+      ([row]) => Number(row?.id) >= steps.length,
+      () => Cause.fail(new TokenStoreError({ reason: "unreachable", detail: "the tables are older than this program" }))
+    )
+  )
+  const loader = Effect.succeed(steps.map(([name, step], at) => [at + 1, name, Effect.succeed(step)] as const))
+  // Where tables are made outside of transactions, a process may have died between its note of a step and the step.
+  const again = Effect.zipRight(
+    Effect.forEach(steps, ([, step]) => step, { discard: true }),
+    ready
+  )
+  const run = schema(sql, names).pipe(
+    Effect.zipRight(Migrator.make({})({ loader, table: names.migrations })),
+    Effect.sandbox,
+    Effect.zipRight(Effect.orElse(ready, () => Effect.sandbox(again)))
+  )
+  // Those who start at the same time trip over each other; who lost finds the tables made the next time.
+  const patience = Schedule.jittered(Schedule.spaced("100 millis")).pipe(Schedule.intersect(Schedule.recurs(50)))
+  yield* ready.pipe(
+    Effect.catchAll(() => Effect.retry(run, patience)),
+    Effect.catchAll(unreachable),
+    Effect.provideService(SqlClient.SqlClient, sql),
+    outsideTransaction
+  )
+})
+
+const schema = (sql: SqlClient.SqlClient, names: Names) =>
+  names.schema === undefined
+    ? Effect.void
+    : sql.onDialectOrElse({
+        pg: () => Effect.asVoid(sql`CREATE SCHEMA IF NOT EXISTS ${sql(names.schema ?? "")}`),
+        orElse: () => Effect.void
+      })

@@ -1,0 +1,88 @@
+import type { SqlClient, SqlError } from "@effect/sql"
+import { Effect } from "effect"
+import type { Names } from "./Statements.js"
+
+/** The first version of the tables. Every statement may be run again. */
+export const first = (sql: SqlClient.SqlClient, names: Names): Effect.Effect<void, SqlError.SqlError> => {
+  const [tokens, mark] = [sql(names.tokens), sql(names.mark)]
+  const due = sql(`${names.prefix}_due`)
+  const all = (...statements: ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>>) =>
+    Effect.all(statements, { discard: true })
+  return sql.onDialectOrElse({
+    pg: () =>
+      all(
+        // Room on each page lets a lease rewrite its row without touching an index.
+        sql`CREATE TABLE IF NOT EXISTS ${tokens} (
+          key text COLLATE "C" PRIMARY KEY,
+          generation bigint NOT NULL,
+          payload text,
+          key_id text,
+          lease_owner text,
+          lease_until bigint,
+          intent_owner text,
+          intent_at bigint,
+          due_at bigint,
+          failures integer NOT NULL DEFAULT 0,
+          retry_at bigint,
+          dead smallint NOT NULL DEFAULT 0,
+          failure text,
+          refreshed_at bigint,
+          failed_at bigint
+        ) WITH (fillfactor = 70)`,
+        sql`CREATE INDEX IF NOT EXISTS ${due} ON ${tokens} (due_at) WHERE due_at IS NOT NULL`,
+        sql`CREATE TABLE IF NOT EXISTS ${mark} (id smallint PRIMARY KEY, highest bigint NOT NULL)`,
+        sql`INSERT INTO ${mark} (id, highest) VALUES (1, 0) ON CONFLICT DO NOTHING`
+      ),
+    mysql: () =>
+      all(
+        sql`CREATE TABLE IF NOT EXISTS ${tokens} (
+          \`key\` VARBINARY(2048) NOT NULL PRIMARY KEY,
+          generation BIGINT NOT NULL,
+          payload LONGTEXT,
+          key_id TEXT,
+          lease_owner VARCHAR(255),
+          lease_until BIGINT,
+          intent_owner VARCHAR(255),
+          intent_at BIGINT,
+          due_at BIGINT,
+          failures INT NOT NULL DEFAULT 0,
+          retry_at BIGINT,
+          dead SMALLINT NOT NULL DEFAULT 0,
+          failure LONGTEXT,
+          refreshed_at BIGINT,
+          failed_at BIGINT,
+          claim VARCHAR(64),
+          INDEX ${due} (due_at),
+          INDEX ${sql(`${names.prefix}_claim`)} (claim)
+        ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+        sql`CREATE TABLE IF NOT EXISTS ${mark} (id SMALLINT PRIMARY KEY, highest BIGINT NOT NULL) ENGINE = InnoDB`,
+        sql`INSERT IGNORE INTO ${mark} (id, highest) VALUES (1, 0)`
+      ),
+    orElse: () =>
+      all(
+        sql`CREATE TABLE IF NOT EXISTS ${tokens} (
+          key TEXT NOT NULL PRIMARY KEY,
+          generation INTEGER NOT NULL,
+          payload TEXT,
+          key_id TEXT,
+          lease_owner TEXT,
+          lease_until INTEGER,
+          intent_owner TEXT,
+          intent_at INTEGER,
+          due_at INTEGER,
+          failures INTEGER NOT NULL DEFAULT 0,
+          retry_at INTEGER,
+          dead INTEGER NOT NULL DEFAULT 0,
+          failure TEXT,
+          refreshed_at INTEGER,
+          failed_at INTEGER,
+          claim INTEGER
+        )`,
+        sql`CREATE INDEX IF NOT EXISTS ${due} ON ${tokens} (due_at) WHERE due_at IS NOT NULL`,
+        sql`CREATE TABLE IF NOT EXISTS ${mark} (id INTEGER PRIMARY KEY, highest INTEGER NOT NULL)`,
+        sql`INSERT INTO ${mark} (id, highest) VALUES (1, 0) ON CONFLICT DO NOTHING`,
+        sql`CREATE TRIGGER IF NOT EXISTS ${sql(`${names.prefix}_removed`)} AFTER DELETE ON ${tokens} BEGIN
+          UPDATE ${mark} SET highest = max(highest, OLD.generation); END`
+      )
+  })
+}

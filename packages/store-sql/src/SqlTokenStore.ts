@@ -1,0 +1,123 @@
+import { SqlClient } from "@effect/sql"
+import {
+  type InvalidOption,
+  type RotateOptions,
+  type Rotation,
+  type SealedBy,
+  type TokenCipher,
+  TokenRotation,
+  TokenStore,
+  type TokenStoreBackend,
+  TokenStoreError
+} from "@evertoken/core"
+import { Effect, Layer, type Scope, Stream } from "effect"
+import { canListen, changeFeed } from "./Changes.js"
+import * as Migrations from "./Migrations.js"
+import { mysqlBackend } from "./MysqlBackend.js"
+import { postgres } from "./Postgres.js"
+import { returningBackend } from "./ReturningBackend.js"
+import { sqlite } from "./Sqlite.js"
+import { type Names, namesOf } from "./Statements.js"
+
+/** Where the tables are. */
+export interface TableOptions {
+  /**
+   * The name of the table; two more are named after it.
+   * @default "evertoken_tokens"
+   */
+  readonly table?: string | undefined
+  /** PostgreSQL's schema for the tables, made if need be. Left out, the connection's own. */
+  readonly schema?: string | undefined
+}
+
+/** What `make` and `layer` take. */
+export interface SqlTokenStoreOptions<E = never, R = never> extends TableOptions {
+  /**
+   * What seals each token set before it is stored, for instance `TokenCipher.config()`; or `"off"`, which keeps the
+   * tokens readable for whoever can read the table.
+   */
+  readonly encryption: Effect.Effect<TokenCipher["Type"], E, R> | "off"
+  /**
+   * Whether to make and upgrade the tables first. Without, `migrate` has to have run before.
+   * @default true
+   */
+  readonly migrate?: boolean | undefined
+}
+
+/** Keeps tokens in the database of the `SqlClient`, for any number of processes together. */
+export const make = <E = never, R = never>(
+  options: SqlTokenStoreOptions<E, R>
+): Effect.Effect<TokenStore["Type"], InvalidOption | TokenStoreError | E, SqlClient.SqlClient | Scope.Scope | R> =>
+  Effect.gen(function* () {
+    const names = yield* namesOf(options)
+    const cipher = options.encryption === "off" ? undefined : yield* options.encryption
+    if (options.migrate !== false) yield* Migrations.migrate(names)
+    return TokenStore.make(yield* whole(names), { cipher })
+  })
+
+/** The same as a layer. */
+export const layer = <E = never, R = never>(
+  options: SqlTokenStoreOptions<E, R>
+): Layer.Layer<TokenStore, InvalidOption | TokenStoreError | E, SqlClient.SqlClient | R> =>
+  Layer.scoped(TokenStore, make(options))
+
+/** Makes and upgrades the tables, and nothing else: for a deployment whose processes may not. */
+export const migrate = (
+  options: TableOptions = {}
+): Effect.Effect<void, InvalidOption | TokenStoreError, SqlClient.SqlClient> =>
+  Effect.flatMap(namesOf(options), Migrations.migrate)
+
+/**
+ * Seals anew, with the current key of `encryption`, what other keys have sealed: beside live refreshes, and resumable
+ * after the key that the last progress names. Give every process the new key before, and drop the old one after
+ * `report` counts none of it.
+ */
+export const rotate = <E = never, R = never>(
+  options: TableOptions & RotateOptions & { readonly encryption: Effect.Effect<TokenCipher["Type"], E, R> }
+): Stream.Stream<Rotation, InvalidOption | TokenStoreError | E, SqlClient.SqlClient | R> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const rows = yield* sealedOf(options)
+      return TokenRotation.rotate(rows, yield* options.encryption, options)
+    })
+  )
+
+/** How many token sets each encryption key has sealed. */
+export const report = (
+  options: TableOptions = {}
+): Effect.Effect<ReadonlyArray<SealedBy>, InvalidOption | TokenStoreError, SqlClient.SqlClient> =>
+  Effect.flatMap(sealedOf(options), TokenRotation.report)
+
+/** The operations alone, without migration and encryption, for a store that is wrapped before it is used. */
+export const backend = (
+  options: TableOptions = {}
+): Effect.Effect<TokenStoreBackend, InvalidOption | TokenStoreError, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.flatMap(namesOf(options), whole)
+
+const whole = Effect.fnUntraced(function* (names: Names) {
+  const sql = yield* SqlClient.SqlClient
+  const changes = canListen(sql) ? yield* changeFeed(sql, names.channel) : undefined
+  return { ...(yield* operations(names)), changes } satisfies TokenStoreBackend
+})
+
+const operations = Effect.fnUntraced(function* (
+  names: Names
+): Effect.fn.Return<TokenStoreBackend, TokenStoreError, SqlClient.SqlClient> {
+  // Names in the tables are as they are, whatever the client makes of other tables' names.
+  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+  return yield* sql.onDialectOrElse({
+    pg: () => Effect.succeed(returningBackend(sql, names, postgres(sql, names))),
+    sqlite: () => Effect.succeed(returningBackend(sql, names, sqlite(sql, names))),
+    mysql: () => Effect.succeed(mysqlBackend(sql, names)),
+    orElse: () =>
+      new TokenStoreError({
+        reason: "unreachable",
+        detail: "the database is none of SQLite, PostgreSQL, MySQL and MariaDB"
+      })
+  })
+})
+
+const sealedOf = (options: TableOptions) =>
+  Effect.flatMap(Effect.flatMap(namesOf(options), operations), ({ sealed }) =>
+    sealed === undefined ? new TokenStoreError({ reason: "unreachable" }) : Effect.succeed(sealed)
+  )

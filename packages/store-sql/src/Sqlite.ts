@@ -1,0 +1,20 @@
+import type { SqlClient } from "@effect/sql"
+import type { Returning } from "./ReturningBackend.js"
+import type { Names } from "./Statements.js"
+
+/** SQLite, from version 3.35. */
+export const sqlite = (sql: SqlClient.SqlClient, names: Names): Returning => {
+  const tokens = sql(names.tokens)
+  // SQLite keeps one instant for a statement, in whole milliseconds.
+  const now = sql.literal("CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)")
+  return {
+    now,
+    greatest: sql.literal("max"),
+    notify: (generation) => sql`${generation}`,
+    claim: (due, limit, lasts) => sql`
+      UPDATE ${tokens} SET claim = due_at, due_at = ${now} + CAST(${Math.ceil(lasts)} AS bigint)
+      WHERE key IN (SELECT key FROM ${tokens} WHERE ${due} ORDER BY due_at LIMIT ${sql.literal(String(limit))})
+      RETURNING key, generation, claim AS was`,
+    remove: (key) => sql`DELETE FROM ${tokens} WHERE key = ${key} RETURNING generation`
+  }
+}

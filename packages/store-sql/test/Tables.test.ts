@@ -1,0 +1,117 @@
+import { SqlClient } from "@effect/sql"
+import { PgClient } from "@effect/sql-pg"
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { assert, describe, it } from "@effect/vitest"
+import { TokenSet, TokenStore, TokenStoreError } from "@evertoken/core"
+import { SqlTokenStore } from "@evertoken/store-sql"
+import { Effect, Layer, Option, Redacted, String } from "effect"
+import { onEach, postgres } from "./Database.js"
+import { recorded } from "./Recorded.js"
+
+const TOKENS = TokenSet.make({ accessToken: "at", refreshToken: "rt" })
+const works = Effect.gen(function* () {
+  const store = yield* TokenStore
+  yield* store.put("a", TOKENS, undefined)
+  assert.isTrue(Option.isSome(yield* store.load("a")))
+})
+
+onEach(
+  (name) => `tables on ${name}`,
+  (setting) => {
+    it.live(
+      "are made once by ten that start at the same time",
+      () =>
+        Effect.gen(function* () {
+          const { connect, table } = setting()
+          const options = { encryption: "off", table: table("starts") } as const
+          const start = Effect.scoped(
+            Effect.provide(SqlTokenStore.make(options), connect({ maxConnections: 1 })).pipe(Effect.asVoid)
+          )
+          yield* Effect.all(
+            Array.from({ length: 10 }, () => start),
+            { concurrency: "unbounded" }
+          )
+          yield* works.pipe(Effect.provide(Layer.provide(SqlTokenStore.layer(options), connect())))
+        }),
+      30_000
+    )
+
+    it.live("are made where a process died between its note of a migration and the migration", () =>
+      Effect.gen(function* () {
+        const { connect, table } = setting()
+        const options = { encryption: "off", table: table("died") } as const
+        const client = yield* Layer.build(connect())
+        yield* Effect.provide(SqlTokenStore.migrate(options), client)
+        const sql = yield* Effect.provide(SqlClient.SqlClient, client)
+        yield* sql`DROP TABLE ${sql(options.table)}`
+        yield* works.pipe(Effect.provide(Layer.provide(SqlTokenStore.layer(options), Layer.succeedContext(client))))
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("are only looked at once they are up to date", () =>
+      Effect.gen(function* () {
+        const { connect, table } = setting()
+        const options = { table: table("again") }
+        const client = yield* Layer.build(connect())
+        yield* Effect.provide(SqlTokenStore.migrate(options), client)
+        const statements: Array<string> = []
+        yield* Effect.provide(SqlTokenStore.migrate(options), client).pipe(recorded(statements))
+        assert.strictEqual(statements.length, 2)
+        assert.isTrue(statements.every((statement) => statement.startsWith("SELECT")))
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("that were not made are an error of the store, not a defect (P3)", () =>
+      Effect.gen(function* () {
+        const { connect } = setting()
+        const options = { encryption: "off", table: "never_made", migrate: false } as const
+        const error = yield* Effect.flip(
+          works.pipe(Effect.provide(Layer.provide(SqlTokenStore.layer(options), connect())))
+        )
+        assert.instanceOf(error, TokenStoreError)
+        assert.strictEqual(error.reason, "unreachable")
+      })
+    )
+  }
+)
+
+onEach(
+  (name) => `a schema of ${name}`,
+  (setting) => {
+    it.live("is made and used, whatever the client makes of other names", () =>
+      Effect.gen(function* () {
+        const { url } = setting()
+        const schema = `evertoken_${Math.random().toString(36).slice(2)}`
+        const names = { transformQueryNames: String.camelToSnake, transformResultNames: String.snakeToCamel }
+        const client = PgClient.layer({ url: Redacted.make(url), ...names })
+        const start = Layer.provideMerge(SqlTokenStore.layer({ encryption: "off", schema }), client)
+        yield* Effect.all(
+          [works, works, works].map((use) => Effect.provide(use, start)),
+          { concurrency: 3 }
+        )
+        const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(client))
+        const rows = yield* sql`SELECT generation FROM ${sql(schema)}.evertoken_tokens`
+        assert.strictEqual(rows.length, 1)
+        yield* sql`DROP SCHEMA ${sql(schema)} CASCADE`
+      }).pipe(Effect.scoped)
+    )
+  },
+  [postgres]
+)
+
+describe("names of tables", () => {
+  for (const table of ["", "Tokens", "a-b", "a.b", 'a"; DROP TABLE b; --', "1a", "a".repeat(41)]) {
+    it.live(`cannot be ${JSON.stringify(table)}`, () =>
+      Effect.gen(function* () {
+        for (const names of [{ table }, { schema: table }]) {
+          const make = SqlTokenStore.make({ encryption: "off", ...names })
+          const error = yield* Effect.flip(make).pipe(
+            Effect.provide(SqliteClient.layer({ filename: ":memory:" })),
+            Effect.scoped
+          )
+          assert.strictEqual(error._tag, "InvalidOption")
+        }
+      })
+    )
+  }
+})

@@ -1,0 +1,260 @@
+/** The refresh protocol, broken on purpose in one place. */
+export interface Mutation {
+  readonly name: string
+  readonly file: string
+  /** Found exactly once in the file. */
+  readonly find: string
+  readonly replace: string
+  /** Where the simulator does not see it: the test file that does, and a part of the title. */
+  readonly test?: readonly [file: string, title: string]
+}
+
+const protocol = "packages/core/src/RefreshProtocol.ts"
+const engine = "packages/core/src/TokenEngine.ts"
+const planning = "packages/core/src/Plan.ts"
+const exchanging = "packages/core/src/Exchange.ts"
+const freshness = "packages/core/src/Freshness.ts"
+const flight = "packages/core/src/Flight.ts"
+const provider = "packages/core/src/TokenProvider.ts"
+const tokenSet = "packages/core/src/TokenSet.ts"
+const memory = "packages/store-memory/src/MemoryTokenStore.ts"
+
+export const mutations: ReadonlyArray<Mutation> = [
+  {
+    name: "present the refresh token in memory, not the one read under the lease",
+    file: protocol,
+    find: "exchange(slot.source, by, record.tokens, newer, policy.timeout)",
+    replace: "exchange(slot.source, by, slot.current?.tokens ?? record.tokens, newer, policy.timeout)",
+    test: ["packages/core/test/Simulation.test.ts", "the row's, not the one in memory"]
+  },
+  {
+    name: "take the lease whatever changed since",
+    file: memory,
+    find: "known === undefined ? row.payload === undefined : row.generation === known",
+    replace: "true || known === row.generation"
+  },
+  {
+    name: "give the lease while another holds it",
+    file: memory,
+    find: "const free = row.leaseOwner === undefined ||",
+    replace: "const free = true || row.leaseOwner === undefined ||"
+  },
+  {
+    name: "drop the fence: commit without the lease",
+    file: memory,
+    find: "return row?.leaseOwner === owner && row.generation === generation ? row : undefined",
+    replace: "return row?.generation === generation ? row : undefined",
+    test: ["packages/store-memory/test/MemoryTokenStore.test.ts", ""]
+  },
+  {
+    name: "drop the fence: commit over a newer generation",
+    file: memory,
+    find: "if (owned(key, owner, generation) === undefined) return false",
+    replace: "if (!rows.has(key)) return false"
+  },
+  {
+    name: "resurrect after a logout: commit where there is no row",
+    file: memory,
+    find: "if (owned(key, owner, generation) === undefined) return false",
+    replace: "if (rows.has(key) && owned(key, owner, generation) === undefined) return false",
+    test: ["packages/core/test/Simulation.test.ts", "P10: a logout"]
+  },
+  {
+    name: "hand out what came after a logout",
+    file: engine,
+    find: "const forgotten = entry.epoch !== epoch || (halt !== undefined && isForgotten(halt.error))",
+    replace: "const forgotten = halt !== undefined && isForgotten(halt.error)",
+    test: ["packages/core/test/Simulation.test.ts", "P10: a logout"]
+  },
+  {
+    name: "release by one that is not the owner",
+    file: memory,
+    find: "const row = owned(key, owner, generation)",
+    replace: "const row = rows.get(key)",
+    test: ["packages/store-memory/test/MemoryTokenStore.test.ts", ""]
+  },
+  {
+    name: "do not renew the lease",
+    file: protocol,
+    find: "Effect.delay(Duration.times(policy.lease, 1 / 3))",
+    replace: "Effect.delay(Duration.times(policy.lease, 100))",
+    test: ["packages/core/test/Simulation.test.ts", "P5: a lease lasts"]
+  },
+  {
+    name: "send although the lease came late",
+    file: protocol,
+    find: "if (Duration.lessThanOrEqualTo(took, Duration.times(policy.lease, 1 / 3))) return Effect.succeed(true)",
+    replace: "if (Duration.greaterThanOrEqualTo(took, Duration.zero)) return Effect.succeed(true)",
+    test: ["packages/core/test/Simulation.test.ts", "P1: a lease whose answer"]
+  },
+  {
+    name: "free the flight before the commit",
+    file: engine,
+    find: "      entry.flight = flight\n",
+    replace: "      entry.flight = undefined\n"
+  },
+  {
+    name: "treat 503 as dead",
+    file: exchanging,
+    find: "    Effect.disconnect,",
+    replace:
+      '    Effect.mapError((e) => (e._tag === "TokenEndpointError" && e.reason === "unavailable" ? new GrantRejected({ code: "503" }) : e)),\n    Effect.disconnect,'
+  },
+  {
+    name: "retry at once after a timeout",
+    file: exchanging,
+    find: '    Effect.timeoutFail({ duration: timeout, onTimeout: () => new TokenEndpointError({ reason: "timeout" }) }),',
+    replace:
+      '    Effect.timeoutFail({ duration: timeout, onTimeout: () => new TokenEndpointError({ reason: "timeout" }) }),\n    Effect.retry({ times: 1 }),'
+  },
+  {
+    name: "take a timeout for no effect",
+    file: exchanging,
+    find: 'by === "refresh" && error._tag === "TokenEndpointError" && error.isInDoubt',
+    replace: 'by === "refresh" && error._tag === "TokenEndpointError" && error.reason === "unavailable"'
+  },
+  {
+    name: "write no intent",
+    file: protocol,
+    find: 'presents: by === "refresh", force }',
+    replace: "presents: false, force }"
+  },
+  {
+    name: "ignore doubt",
+    file: planning,
+    find: "view.intentOwner !== owner && !held",
+    replace: "view.intentOwner === owner && !held"
+  },
+  {
+    name: "replay while the old token holds",
+    file: planning,
+    find: "if (inWindow) return refresh(true)\n      const",
+    replace: 'if (inWindow || source.traits.replay === "once") return refresh(true)\n      const'
+  },
+  {
+    name: "replay although the source forbids it",
+    file: planning,
+    find: '(refreshable && source.traits.replay === "once")',
+    replace: "refreshable"
+  },
+  {
+    name: "take a holder's open intent for doubt, and its lease",
+    file: memory,
+    find: "(row.leaseUntil ?? 0) <= now\n",
+    replace: "(row.leaseUntil ?? 0) <= now || force\n"
+  },
+  {
+    name: "present a refused refresh token again",
+    file: protocol,
+    find: 'if (record.dead && by === "refresh") {',
+    replace: 'if (record.dead && by === "login") {',
+    test: ["packages/core/test/Simulation.test.ts", "P1: what another process learnt"]
+  },
+  {
+    name: "ignore retryAt",
+    file: memory,
+    find: "const waited = row.retryAt === undefined || row.retryAt <= now",
+    replace: "const waited = true"
+  },
+  {
+    name: "no back-off after failures in a row",
+    file: freshness,
+    find: "return Math.ceil(Math.max(asked, delay, SHORTEST))",
+    replace: "return SHORTEST"
+  },
+  {
+    name: "do not carry the old refresh token forward",
+    file: tokenSet,
+    find: "refreshToken: this.refreshToken ?? older.refreshToken,",
+    replace: "refreshToken: this.refreshToken,"
+  },
+  {
+    name: "a save that fails drops the pair",
+    file: protocol,
+    find: "      slot.unsaved = unsaved\n",
+    replace: "      slot.unsaved = undefined\n"
+  },
+  {
+    name: "cache failures for ever",
+    file: engine,
+    find: "halt !== undefined && halt.at <= now && now < halt.until",
+    replace: "halt !== undefined && halt.at <= now"
+  },
+  {
+    name: "the first caller's interruption kills the flight",
+    file: engine,
+    find: "        Effect.forkDaemon,\n        Effect.as(flight)",
+    replace: "        Effect.fork,\n        Effect.as(flight)"
+  },
+  {
+    name: "serve expired tokens",
+    file: freshness,
+    find: "token.rejected || now >= token.expiresAt",
+    replace: "token.rejected"
+  },
+  {
+    name: "ignore rejections",
+    file: engine,
+    find: "entry.current = { ...current, rejected: true }",
+    replace: "entry.current = { ...current, rejected: false }"
+  },
+  {
+    name: "a late rejection of an older generation counts",
+    file: engine,
+    find: "current.rejected || current.token.generation !== generation) return",
+    replace: "current.rejected) return",
+    test: ["packages/core/test/TokenProvider.test.ts", "P7"]
+  },
+  {
+    name: "compare secrets instead of generations",
+    file: engine,
+    find: "current.rejected || current.token.generation !== generation) return",
+    replace: "current.rejected || current.token.value !== token.value) return",
+    test: ["packages/core/test/TokenProvider.test.ts", "P7"]
+  },
+  {
+    name: "a margin larger than the life",
+    file: freshness,
+    find: "const EARLIEST = 0.45",
+    replace: "const EARLIEST = -100",
+    test: ["packages/core/test/TokenProvider.test.ts", "P9"]
+  },
+  {
+    name: "no bound on waiting",
+    file: flight,
+    find: "if (waiter.deadline <= now) {",
+    replace: "if (waiter.deadline < 0) {"
+  },
+  {
+    name: "a put does not clear the back-off",
+    file: memory,
+    find: "write(key, { ...empty(generation), payload, dueAt: after(now, dueIn), refreshedAt: now })",
+    replace:
+      "write(key, { ...empty(generation), retryAt: rows.get(key)?.retryAt, dead: rows.get(key)?.dead ?? false, payload, dueAt: after(now, dueIn), refreshedAt: now })"
+  },
+  {
+    name: "a dead grant is declared without a look at the row",
+    file: protocol,
+    find: "if (now?.generation === record.generation) {",
+    replace: "if (now !== undefined) {",
+    test: ["packages/core/test/TokenProvider.test.ts", "P2"]
+  },
+  {
+    name: "no background renewal after a failure",
+    file: engine,
+    find: "if (queue.put(entry, Math.max(nextLook(entry.current, halt.until), now + SOONEST))) alarm.ring()",
+    replace: "queue.put(entry, Number.POSITIVE_INFINITY)"
+  },
+  {
+    name: "a clock that goes back is not noticed",
+    file: engine,
+    find: "if (step < -STEP)",
+    replace: "if (step < -1e15)"
+  },
+  {
+    name: "a refused call is made again with the same token",
+    file: provider,
+    find: "yield* engine.reject(entry, token)\n",
+    replace: "yield* Effect.void\n"
+  }
+]

