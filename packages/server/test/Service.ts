@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Authority, clients } from "@evertoken/authority"
 import { parseSettings, Server, type Settings } from "@evertoken/server"
 import { ConfigProvider, type Duration, Effect, Layer, Redacted } from "effect"
+import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { newApiKey, type Verb } from "../src/ApiKeys.js"
 
 /** A folder that is gone afterwards. */
@@ -12,14 +12,6 @@ export const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "evertoken-server-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
-
-export const freePort = Effect.async<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** A caller's API key, and what to configure for it. */
 export const caller = (name: string, verbs: ReadonlyArray<Verb>, keys: ReadonlyArray<string> = ["*"]) => {

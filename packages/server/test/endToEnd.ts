@@ -5,7 +5,8 @@ import { Authority, clients as known } from "@evertoken/authority"
 import { Effect, Redacted } from "effect"
 import { build } from "esbuild"
 import { postgres } from "../../store-sql/test/Database.js"
-import { caller, environment, freePort } from "./Service.js"
+import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
+import { caller, environment } from "./Service.js"
 
 /** What happened. */
 export interface Report {

