@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks"
+import { Record, Struct } from "effect"
 
 /** One figure against its budget, both as ratios. */
 export interface Row {
@@ -8,6 +9,12 @@ export interface Row {
   readonly kept: boolean
 }
 
+/** What the rounds of one contender took, in milliseconds. */
+export interface Times {
+  readonly median: number
+  readonly times: ReadonlyArray<number>
+}
+
 const median = (values: ReadonlyArray<number>): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 
@@ -15,28 +22,21 @@ const median = (values: ReadonlyArray<number>): number =>
 export const inTurn = async <Name extends string>(
   contenders: Record<Name, () => Promise<unknown>>,
   rounds: number
-): Promise<Record<Name, { readonly median: number; readonly times: ReadonlyArray<number> }>> => {
-  const names = Object.keys(contenders) as Array<Name>
-  const times = new Map<Name, Array<number>>(names.map((name) => [name, []]))
+): Promise<Record<Name, Times>> => {
+  const all = Record.map(contenders, (): Array<number> => [])
   for (let round = -2; round < rounds; round++) {
-    for (const name of names) {
+    for (const name of Struct.keys(contenders)) {
       const start = performance.now()
       await contenders[name]()
-      if (round >= 0) times.get(name)?.push(performance.now() - start)
+      if (round >= 0) all[name].push(performance.now() - start)
     }
   }
-  const summary = names.map((name) => {
-    const all = times.get(name) ?? []
-    return [name, { median: median(all), times: all }] as const
-  })
-  return Object.fromEntries(summary) as Record<Name, { readonly median: number; readonly times: ReadonlyArray<number> }>
+  return Record.map(all, (times) => ({ median: median(times), times }))
 }
 
 /** The median of a/b, pair by pair. */
-export const ratio = (
-  a: { readonly times: ReadonlyArray<number> },
-  b: { readonly times: ReadonlyArray<number> }
-): number => median(a.times.map((time, at) => time / (b.times[at] ?? Number.NaN)))
+export const ratio = (a: Times, b: Times): number =>
+  median(a.times.map((time, at) => time / (b.times[at] ?? Number.NaN)))
 
 export const within = (what: string, ratio: number, most: number): Row => ({
   what,
