@@ -20,12 +20,14 @@ export const endingOf = (
   now: number
 ): Ending | undefined => {
   const at = tokens.refreshTokenExpiresAt
-  const before = older?.refreshTokenExpiresAt
-  if (at === undefined || before === undefined || at - before > SLACK) return undefined
+  if (at === undefined || tokens.refreshTokenEndSetAt === undefined) return undefined
   const begun = leads.map((lead) => at - Duration.toMillis(lead)).filter((start) => start <= now)
   if (begun.length === 0) return undefined
   return { at, isNews: begun.some((start) => start > (older?.obtainedAt ?? 0)) }
 }
+
+/** Whether an end that was `before` and now is `end`, in epoch milliseconds, was put off, and did not just wander. */
+export const isPutOff = (end: number, before: number): boolean => end - before > SLACK
 
 /** How long, in milliseconds, `tokens` can wait for a refresh before their refresh token might end; `Infinity` where nobody said. */
 export const patience = (tokens: TokenSet, now: number): number => {

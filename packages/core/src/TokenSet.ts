@@ -1,4 +1,5 @@
 import { Data, Duration, Option, Redacted, Schema } from "effect"
+import { isPutOff } from "./Ending.js"
 
 /** What a token endpoint answered (RFC 6749 section 5.1). Its secrets are `Redacted` and stay so. */
 export class TokenSet extends Data.Class<{
@@ -16,6 +17,8 @@ export class TokenSet extends Data.Class<{
   readonly refreshTokenExpiresIn: Duration.Duration | undefined
   /** When the refresh token ends, in epoch milliseconds. */
   readonly refreshTokenExpiresAt: number | undefined
+  /** Since when, in epoch milliseconds, the refresh token has had this end, where refreshing did not put it off; else since `obtainedAt`. */
+  readonly refreshTokenEndSetAt: number | undefined
   readonly scopes: ReadonlyArray<string> | undefined
   /** What else the answer held that callers need: an instance URL, an account id. Handed to callers, so never a secret. */
   readonly extra: Readonly<Record<string, unknown>>
@@ -33,6 +36,7 @@ export class TokenSet extends Data.Class<{
       refreshToken: redact(options.refreshToken),
       refreshTokenExpiresIn: lifetime(options.refreshTokenExpiresIn),
       refreshTokenExpiresAt: instant(options.refreshTokenExpiresAt),
+      refreshTokenEndSetAt: options.refreshTokenEndSetAt,
       scopes: options.scopes,
       extra: options.extra ?? {},
       proofKey: options.proofKey
@@ -57,10 +61,15 @@ export class TokenSet extends Data.Class<{
   /** These tokens with what they leave out taken over from `older`: an answer to a refresh need not repeat what still holds. */
   following(older: TokenSet): TokenSet {
     const rotated = this.refreshToken !== undefined
+    const before = older.refreshTokenExpiresAt
+    const end = this.refreshTokenExpiresAt ?? (rotated ? undefined : before)
+    const stays = end !== undefined && before !== undefined && !isPutOff(end, before)
     return new TokenSet({
       ...this,
       refreshToken: this.refreshToken ?? older.refreshToken,
-      refreshTokenExpiresAt: this.refreshTokenExpiresAt ?? (rotated ? undefined : older.refreshTokenExpiresAt),
+      // The earliest that was said, so that an end that is put off bit by bit does not pass for one that wanders.
+      refreshTokenExpiresAt: stays ? Math.min(end, before) : end,
+      refreshTokenEndSetAt: stays ? (older.refreshTokenEndSetAt ?? older.obtainedAt ?? this.obtainedAt) : undefined,
       scopes: this.scopes ?? older.scopes,
       extra: { ...older.extra, ...this.extra },
       proofKey: this.proofKey ?? older.proofKey
@@ -74,7 +83,8 @@ export class TokenSet extends Data.Class<{
       ...this,
       obtainedAt: shift(this.obtainedAt),
       expiresAt: shift(this.expiresAt),
-      refreshTokenExpiresAt: shift(this.refreshTokenExpiresAt)
+      refreshTokenExpiresAt: shift(this.refreshTokenExpiresAt),
+      refreshTokenEndSetAt: shift(this.refreshTokenEndSetAt)
     })
   }
 
@@ -101,6 +111,8 @@ export interface TokenSetOptions {
   readonly refreshTokenExpiresIn?: Duration.DurationInput | undefined
   /** When the refresh token ends, in epoch milliseconds; wins over `refreshTokenExpiresIn`. */
   readonly refreshTokenExpiresAt?: number | undefined
+  /** Since when, in epoch milliseconds, the refresh token has had this end, if for longer than these tokens; the provider fills it in. */
+  readonly refreshTokenEndSetAt?: number | undefined
   readonly scopes?: ReadonlyArray<string> | undefined
   readonly extra?: Readonly<Record<string, unknown>> | undefined
   /** The private JWK, as JSON, that a DPoP-bound token is used with. */
@@ -137,6 +149,7 @@ const TokenSetJson = Schema.parseJson(
     obtainedAt: Schema.optional(Schema.Number),
     refreshToken: Schema.optional(Schema.Redacted(Schema.String)),
     refreshTokenExpiresAt: Schema.optional(Schema.Number),
+    refreshTokenEndSetAt: Schema.optional(Schema.Number),
     scopes: Schema.optional(Schema.Array(Schema.String)),
     extra: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
     proofKey: Schema.optional(Schema.Redacted(Schema.String))

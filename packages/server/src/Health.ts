@@ -25,13 +25,12 @@ export const connectionOf = ({ error, generation, key, record }: Listed, now: nu
 const healthOf = ({ error, record }: Listed, now: number): Connection["health"] => {
   if (record === undefined) return error === undefined ? "login" : "down"
   if (record.dead || record.tokens === undefined) return "login"
-  const { expiresAt, obtainedAt, refreshTokenExpiresAt: end } = record.tokens
+  const { expiresAt, obtainedAt, refreshTokenExpiresAt: end, refreshTokenEndSetAt: since = obtainedAt } = record.tokens
   const holds = expiresAt === undefined || now < expiresAt
   if (!holds) return record.failures > 0 || record.intentAt !== undefined ? "down" : "ok"
   if (record.failures > 0) return "failing"
-  // Ends that move with each refresh are always near; only one that is nearer than half of its span is news.
-  const soon = end !== undefined && end - now < Math.min(SOON, (end - (obtainedAt ?? now)) / 2 + 1)
-  return soon ? "soon" : "ok"
+  // An end that each refresh puts off may always be near; only one that is nearer than half of its span is news.
+  return end !== undefined && end - now < Math.min(SOON, (end - (since ?? now)) / 2) ? "soon" : "ok"
 }
 
 const SOON = 7 * 86_400_000
