@@ -8,7 +8,7 @@ const BATCH = 50
 // Each history plays some processes, one store, one authorization server and the harm that befalls them, in virtual
 // time. A failing one is shown at its shortest; `npm run sim -- --seed N` plays it again.
 describe("any history keeps the promises P1 to P10", () => {
-  for (let first = 1; first <= 1_000; first += BATCH) {
+  for (let first = 1; first <= 2_000; first += BATCH) {
     it(`seeds ${first} to ${first + BATCH - 1}`, async () => {
       for (let seed = first; seed < first + BATCH; seed++) {
         holds(seed)
