@@ -60,10 +60,16 @@ class Place {
     const flags = ["--expose-gc", "--conditions=@evertoken/source", "--import", "tsx", worker, ...this.args]
     const child = spawn(process.execPath, flags, { stdio: ["pipe", "pipe", "inherit"] })
     this.child = child
+    child.stdin.on("error", () => {}) // it may end while its clock is set
     createInterface(child.stdout).on("line", (line) => this.lines.push(Schema.decodeUnknownSync(Line)(line)))
     child.once("exit", (code) => {
       if (code !== null && code !== 0) this.broken++
     })
+  }
+
+  /** Sets its wall clock forward, or back. */
+  step(millis: number): void {
+    this.child?.stdin?.write(`${millis}\n`)
   }
 
   signal(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
@@ -100,7 +106,7 @@ const soak = Effect.gen(function* () {
         for (const place of places) place.signal("SIGKILL")
       })
   )
-  const done = { kills: 0, pauses: 0, faults: 0 }
+  const done = { kills: 0, pauses: 0, steps: 0, faults: 0 }
   const faults: ReadonlyArray<Fault> = [unavailable, lost(), slowAnswer("3 seconds"), slowAnswer("8 seconds")]
   const until = Date.now() + minutes * 60_000
   yield* Effect.sleep("10 seconds")
@@ -111,22 +117,25 @@ const soak = Effect.gen(function* () {
     const dice = yield* Random.next
     const fault = faults[yield* Random.nextIntBetween(0, faults.length)]
     if (place === undefined || fault === undefined) continue
-    if (dice < 0.4 && index > 0) {
+    if (dice < 0.35 && index > 0) {
       done.kills++
       place.signal("SIGKILL")
       yield* Effect.sleep(yield* Random.nextIntBetween(0, 3_000))
       place.start()
-    } else if (dice < 0.7) {
+    } else if (dice < 0.6) {
       done.pauses++
       place.signal("SIGSTOP")
       yield* Effect.sleep(yield* Random.nextIntBetween(500, 15_000))
       place.signal("SIGCONT")
+    } else if (dice < 0.8) {
+      done.steps++
+      place.step(yield* Random.nextIntBetween(-20_000, 20_000))
     } else {
       done.faults++
       yield* server.break(fault, yield* Random.nextIntBetween(1, 4))
     }
     yield* Effect.sleep(yield* Random.nextIntBetween(500, 6_000))
-    if ((done.kills + done.pauses + done.faults) % 10 === 0) {
+    if ((done.kills + done.pauses + done.steps + done.faults) % 10 === 0) {
       console.error(`${Math.round((until - Date.now()) / 60_000)} minutes left, ${JSON.stringify(done)}`)
     }
   }
@@ -161,7 +170,7 @@ const broken = places.reduce((total, place) => total + place.broken, 0)
 
 console.log(`Soak of ${minutes} minutes: ${places.length} processes, ${keys.length} keys, access tokens of 10 seconds
 
-harm done                 ${done.kills} SIGKILL, ${done.pauses} SIGSTOP and SIGCONT, ${done.faults} faults of the token endpoint
+harm done                 ${done.kills} SIGKILL, ${done.pauses} SIGSTOP and SIGCONT, ${done.steps} clocks set, ${done.faults} faults of the token endpoint
 tokens handed out         ${sum(lasts, (line) => line.gets)}, ${sum(lasts, (line) => line.waits)} of them after more than a second
 checked by introspection  ${sum(lasts, (line) => line.checked)}, of which ended: ${ended}, and ${sum(lasts, (line) => line.lastSecond)} in their last second
 older than seen before    ${older}

@@ -1,10 +1,11 @@
 /** One process of the soak: callers of several keys on the shared store. It tells how it is doing, a line of JSON each. */
+import { createInterface } from "node:readline"
 import { FetchHttpClient } from "@effect/platform"
 import { PgClient } from "@effect/sql-pg"
 import { clients } from "@evertoken/authority"
 import { OAuth2, RefreshPolicy, TokenCipher, TokenProvider, type TokenProviderOptions } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Config, Effect, Layer, Random, Redacted, Schedule } from "effect"
+import { Clock, Config, Effect, Layer, Random, Redacted, Schedule } from "effect"
 
 const [url = "", table = "", tokenEndpoint = "", introspection = "", keyList = ""] = process.argv.slice(2)
 const keys = keyList.split(",")
@@ -13,6 +14,21 @@ const basic = Buffer.from(`api:${Redacted.value(clients.api.clientSecret)}`).toS
 const tally = { gets: 0, waits: 0, checked: 0, ended: 0, lastSecond: 0, older: 0, failed: {} as Record<string, number> }
 const count = (name: string) => {
   tally.failed[name] = (tally.failed[name] ?? 0) + 1
+}
+
+const real = Clock.make()
+const ahead = { millis: 0, steps: 0, backUntil: 0 }
+const now = () => real.unsafeCurrentTimeMillis() + ahead.millis
+/** The wall clock of this process, which the soak sets forward and back while it runs; timers go on as they were. */
+const clock: Clock.Clock = Object.assign(Object.create(real), {
+  unsafeCurrentTimeMillis: now,
+  currentTimeMillis: Effect.sync(now)
+})
+const step = (millis: number) => {
+  ahead.millis += millis
+  ahead.steps++
+  // A clock that went back is noticed within a minute; until then it makes ended tokens look good.
+  if (millis < 0) ahead.backUntil = real.unsafeCurrentTimeMillis() + 61_000
 }
 
 /** What the resource server says of a token; undefined where it did not answer. */
@@ -40,10 +56,12 @@ const caller = (provider: TokenProvider["Type"]) => {
     if (performance.now() - from > 1_000) tally.waits++
     if (token.generation < newest) tally.older++
     newest = Math.max(newest, token.generation)
-    if ((yield* Random.next) > 0.05 || (token.expiresAt ?? 0) - Date.now() < 1_500) return
+    const { steps } = ahead
+    if ((yield* Random.next) > 0.05 || (token.expiresAt ?? 0) - now() < 1_500) return
     const active = yield* isActive(Redacted.value(token.value))
-    const left = (token.expiresAt ?? 0) - Date.now()
-    if (active === undefined || left < 0) return
+    const left = (token.expiresAt ?? 0) - now()
+    if (active === undefined || left < 0 || steps !== ahead.steps) return
+    if (real.unsafeCurrentTimeMillis() < ahead.backUntil) return
     tally.checked++
     // The server counts whole seconds and rounds down, so it ends a token up to a second before it says.
     if (!active && left < 1_000) tally.lastSecond++
@@ -91,8 +109,10 @@ const Store = Layer.provide(
   SqlTokenStore.layer({ encryption: cipher, table }),
   PgClient.layer({ url: Redacted.make(url) })
 )
-process.stdin.resume().once("end", () => process.exit(0))
-Effect.runPromise(Effect.provide(Effect.scoped(main), Store)).catch((error: unknown) => {
+createInterface(process.stdin)
+  .on("line", (line) => step(Number(line)))
+  .once("close", () => process.exit(0))
+Effect.runPromise(Effect.scoped(main).pipe(Effect.provide(Store), Effect.withClock(clock))).catch((error: unknown) => {
   console.error(error)
   process.exit(1)
 })
