@@ -11,7 +11,7 @@ export const SecretPlace = Schema.String.pipe(
 const Lasting = Schema.transform(
   Schema.String.pipe(
     Schema.pattern(
-      /^\d+(?:\.\d+)? (?:milli|second|minute|hour|day|week)s?$/,
+      /^\d{1,9}(?:\.\d{1,9})? (?:milli|second|minute|hour|day|week)s?$/,
       expecting('a duration, such as "5 minutes"')
     )
   ),
@@ -22,6 +22,9 @@ const Lasting = Schema.transform(
     encode: (duration) => `${Duration.toMillis(duration)} millis`
   }
 )
+const LastingSome = Lasting.pipe(
+  Schema.filter((duration) => Duration.toMillis(duration) >= 1, expecting("a duration above zero"))
+)
 const Count = Schema.Int.pipe(Schema.between(1, 1_000_000))
 const Texts = Schema.Record({ key: Schema.String, value: Schema.String })
 const optional = Schema.optional
@@ -29,7 +32,7 @@ const optional = Schema.optional
 const Limits = Schema.Struct({
   concurrency: optional(Count),
   rate: optional(Count),
-  per: optional(Lasting)
+  per: optional(LastingSome)
 })
 
 const shared = {
@@ -47,17 +50,19 @@ const shared = {
   limits: optional(Limits)
 }
 
-/** A connection at an OAuth 2.0 server. */
-export const OAuth2Connection = Schema.Struct({
+const oauth2 = {
   ...shared,
-  grant: Schema.Literal("client_credentials", "refresh_token"),
   clientId: Schema.NonEmptyString,
   tokenEndpoint: Schema.NonEmptyString,
   revocationEndpoint: optional(Schema.NonEmptyString),
   scope: optional(Schema.String),
   parameters: optional(Texts),
   headers: optional(Texts)
-})
+}
+
+/** A connection at an OAuth 2.0 server. One grant each, so that the error is told of the grant that was meant. */
+export const ClientCredentialsConnection = Schema.Struct({ ...oauth2, grant: Schema.Literal("client_credentials") })
+export const RefreshTokenConnection = Schema.Struct({ ...oauth2, grant: Schema.Literal("refresh_token") })
 
 /**
  * One request of a custom endpoint. A value that says `env:NAME` or `file:/path` is a secret; `{refreshToken}` and
@@ -84,13 +89,17 @@ export const CustomConnection = Schema.Struct({
     Schema.Struct({
       accessToken: optional(Schema.String),
       refreshToken: optional(Schema.String),
+      /** Seconds that the access token lives. */
+      expiresIn: optional(Schema.String),
+      /** Seconds that the refresh token lives. */
+      refreshTokenExpiresIn: optional(Schema.String),
       tokenType: optional(Schema.String),
       scope: optional(Schema.String)
     })
   )
 })
 
-export const ConnectionSetting = Schema.Union(OAuth2Connection, CustomConnection)
+export const ConnectionSetting = Schema.Union(ClientCredentialsConnection, RefreshTokenConnection, CustomConnection)
 export type ConnectionSetting = typeof ConnectionSetting.Type
 
 /** All that the service can be told. */
@@ -112,17 +121,17 @@ export const Settings = Schema.Struct({
   policy: Schema.optionalWith(
     Schema.Struct({
       ahead: optional(Lasting),
-      timeout: optional(Lasting),
-      wait: optional(Lasting),
-      lease: optional(Lasting)
+      timeout: optional(LastingSome),
+      wait: optional(LastingSome),
+      lease: optional(LastingSome)
     }),
     { default: () => ({}) }
   ),
-  worker: Schema.optionalWith(Schema.Struct({ concurrency: optional(Count), every: optional(Lasting) }), {
+  worker: Schema.optionalWith(Schema.Struct({ concurrency: optional(Count), every: optional(LastingSome) }), {
     default: () => ({})
   }),
   /** The most requests of one caller. */
-  rate: Schema.optionalWith(Schema.Struct({ requests: Count, per: Lasting }), {
+  rate: Schema.optionalWith(Schema.Struct({ requests: Count, per: LastingSome }), {
     default: () => ({ requests: 200, per: Duration.seconds(1) })
   })
 })
@@ -140,23 +149,43 @@ export class SettingsError extends Schema.TaggedError<SettingsError>()("Settings
 }
 
 /** Reads settings from JSON. The error names the setting and what it expects, and quotes nothing. */
-export const parseSettings = (json: string): Settings | SettingsError => {
+export const parseSettings = (json: string): Settings | SettingsError =>
+  Option.getOrElse(
+    read(json),
+    () => new SettingsError({ setting: "the configuration", problem: "it is none of what it can be" })
+  )
+
+// Not every object that JSON can make can be told as text, which decoding does: `{ "toString": 1 }`.
+const read = Option.liftThrowable((json: string): Settings | SettingsError => {
   const decoded = decode(json)
   if (decoded._tag === "Right") return decoded.right
-  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
+  const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
+  const [issue] = issues
   const setting = issue === undefined || issue.path.length === 0 ? "the configuration" : pathOf(issue.path)
-  return new SettingsError({ setting, problem: problemOf(issue) })
-}
+  const same = issues.filter((other) => issue !== undefined && pathOf(other.path) === pathOf(issue.path))
+  const problems = [...new Set(same.map(problemOf))].filter((problem) => problem !== "expected undefined")
+  const problem = problems.map((problem, at) => (at === 0 ? problem : problem.replace(/^expected /, ""))).join(" or ")
+  return new SettingsError({ setting, problem })
+})
 
 const decode = Schema.decodeEither(Schema.parseJson(Settings), { onExcessProperty: "error" })
 
 const pathOf = (path: ReadonlyArray<PropertyKey>): string =>
-  path.map((part, at) => (typeof part === "number" ? `[${part}]` : `${at === 0 ? "" : "."}${String(part)}`)).join("")
+  path
+    .map((part, at) => {
+      if (typeof part === "number") return `[${part}]`
+      const name = String(part).slice(0, 80)
+      if (!/^[\w-]+$/.test(name)) return `[${JSON.stringify(name)}]`
+      return at === 0 ? name : `.${name}`
+    })
+    .join("")
 
-const problemOf = (issue: ParseResult.ArrayFormatterIssue | undefined): string => {
-  if (issue === undefined || issue._tag === "Transformation") return "expected JSON"
+const problemOf = (issue: ParseResult.ArrayFormatterIssue): string => {
+  if (issue._tag === "Transformation") return "expected JSON"
   if (issue._tag === "Missing") return "it is missing"
   if (issue._tag === "Unexpected") return "there is no such setting"
-  const said = issue.message.split(/,? actual /)[0] ?? ""
+  const [said = ""] = issue.message.split(/,? actual /)
+  if (/^expected (?:readonly |Array|ReadonlyArray)/i.test(said)) return "expected a list"
+  if (/^expected (?:\{|Struct)/i.test(said)) return "expected an object"
   return /^expected /i.test(said) && !said.includes("\n") ? said.replace(/^E/, "e") : "it is none of what it can be"
 }

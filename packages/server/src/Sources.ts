@@ -1,5 +1,13 @@
 import type { HttpClient } from "@effect/platform"
-import { type InvalidOption, NoSource, OAuth2, SourceLimits, TokenEndpoint, type TokenSource } from "@evertoken/core"
+import {
+  Expiry,
+  type InvalidOption,
+  NoSource,
+  OAuth2,
+  SourceLimits,
+  TokenEndpoint,
+  type TokenSource
+} from "@evertoken/core"
 import { Effect, Record } from "effect"
 import { matches } from "./ApiKeys.js"
 import { isPlace, secretAt } from "./Secrets.js"
@@ -11,9 +19,7 @@ export const makeSources = Effect.fnUntraced(function* (connections: ReadonlyArr
   const patterns: Array<readonly [pattern: string, source: TokenSource]> = []
   for (const [at, connection] of connections.entries()) {
     const setting = `connections[${at}]`
-    const source = yield* Effect.catchTag(sourceOf(setting, connection), "InvalidOption", (error) =>
-      Effect.fail(new SettingsError({ setting: `${setting}.${error.option}`, problem: `expected ${error.expected}` }))
-    )
+    const source = yield* named(setting, sourceOf(setting, connection))
     if (connection.key.includes("*")) patterns.push([connection.key, source])
     else if (exact.has(connection.key)) {
       return yield* new SettingsError({ setting: `${setting}.key`, problem: "another connection has this key" })
@@ -34,7 +40,7 @@ const sourceOf = (
   Effect.gen(function* () {
     const { clientSecret: place, key: _key, limits: given, ...rest } = connection
     const clientSecret = place === undefined ? undefined : yield* secretAt(`${setting}.clientSecret`, place)
-    const limits = given === undefined ? undefined : yield* SourceLimits.make(given)
+    const limits = given === undefined ? undefined : yield* named(`${setting}.limits`, SourceLimits.make(given))
     const options = { ...rest, clientSecret, limits }
     if (options.grant === "custom") {
       const request = (name: "login" | "refresh" | "revoke") => {
@@ -42,11 +48,23 @@ const sourceOf = (
         return declared === undefined ? Effect.succeed(undefined) : requestOf(`${setting}.${name}`, declared)
       }
       const [login, refresh, revoke] = [yield* request("login"), yield* request("refresh"), yield* request("revoke")]
-      const { clientId, ...others } = options
-      const requests = { login, refresh, revoke }
-      return yield* TokenEndpoint.make({ ...others, ...requests, ...(clientId === undefined ? {} : { clientId }) })
+      const { clientId, fields = {}, ...others } = options
+      const { expiresIn, refreshTokenExpiresIn } = fields
+      return yield* TokenEndpoint.make({
+        ...{ ...others, ...{ login, refresh, revoke }, fields },
+        ...(clientId === undefined ? {} : { clientId }),
+        ...(expiresIn === undefined ? {} : { expiry: Expiry.seconds(expiresIn) }),
+        ...(refreshTokenExpiresIn === undefined ? {} : { refreshExpiry: Expiry.seconds(refreshTokenExpiresIn) })
+      })
     }
     return yield* options.grant === "refresh_token" ? OAuth2.refreshToken(options) : OAuth2.clientCredentials(options)
+  })
+
+/** An option that cannot work, told by the setting it comes from; what is no option of its own is the whole setting. */
+const named = <A, R>(setting: string, effect: Effect.Effect<A, InvalidOption | SettingsError, R>) =>
+  Effect.catchTag(effect, "InvalidOption", ({ expected, option }) => {
+    const name = option === "source" ? setting : `${setting}.${option}`
+    return Effect.fail(new SettingsError({ setting: name, problem: `expected ${expected}` }))
   })
 
 const requestOf = Effect.fnUntraced(function* (setting: string, request: typeof CustomRequest.Type) {

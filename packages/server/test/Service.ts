@@ -2,10 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Authority, clients } from "@evertoken/authority"
+import { TokenCipher, TokenStore } from "@evertoken/core"
 import { parseSettings, Server, type Settings } from "@evertoken/server"
-import { ConfigProvider, type Duration, Effect, Layer, Redacted } from "effect"
+import { SqlTokenStore } from "@evertoken/store-sql"
+import { ConfigProvider, Context, type Duration, Effect, Layer, Redacted } from "effect"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { newApiKey, type Verb } from "../src/ApiKeys.js"
+import * as Database from "../src/Database.js"
 
 /** A folder that is gone afterwards. */
 export const folder = Effect.acquireRelease(
@@ -19,8 +22,17 @@ export const caller = (name: string, verbs: ReadonlyArray<Verb>, keys: ReadonlyA
   return { key, setting: { name, hash, keys, verbs } }
 }
 
+interface StartOptions {
+  readonly lifetime?: Duration.DurationInput
+  readonly rate?: number
+  /** In place of a `billing` and of what ends in `/app`. */
+  readonly connections?: ReadonlyArray<unknown>
+  /** Beside the usual. */
+  readonly environment?: Readonly<Record<string, string>>
+}
+
 /** The service in this process, before a real authorization server, on SQLite. */
-export const start = (options: { readonly lifetime?: Duration.DurationInput; readonly rate?: number } = {}) =>
+export const start = (options: StartOptions = {}) =>
   Effect.gen(function* () {
     const authority = yield* Authority.make({ lifetime: options.lifetime ?? "5 minutes" })
     const path = yield* folder
@@ -30,7 +42,7 @@ export const start = (options: { readonly lifetime?: Duration.DurationInput; rea
     const json = {
       listen: { port },
       database: `file:${join(path, "tokens.db")}`,
-      connections: [
+      connections: options.connections ?? [
         { key: "billing", grant: "client_credentials", ...endpoint(authority, "billing") },
         { key: "*/app", grant: "refresh_token", ...endpoint(authority, "app") }
       ],
@@ -39,18 +51,35 @@ export const start = (options: { readonly lifetime?: Duration.DurationInput; rea
       worker: { every: "1 second" }
     }
     const settings = parse(json)
+    const secrets = ConfigProvider.fromMap(new Map(Object.entries({ ...environment, ...options.environment })))
     yield* Layer.build(Server.layer(settings, { api: true, worker: true })).pipe(Effect.withConfigProvider(secrets))
     const url = `http://127.0.0.1:${port}`
-    const call = (path: string, init: RequestInit & { readonly as?: Redacted.Redacted } = {}) =>
-      Effect.promise(async () => {
-        const { as = admin.key, ...rest } = init
-        const headers = { authorization: `Bearer ${Redacted.value(as)}`, ...rest.headers }
-        const response = await fetch(`${url}${path}`, { ...rest, headers })
-        const text = await response.text()
-        return { status: response.status, text, headers: response.headers, json: parsed(text) }
-      })
-    return { authority, admin: admin.key, reader: reader.key, call, settings, url }
+    return { authority, admin: admin.key, reader: reader.key, call: calling(url, admin.key), settings, url }
   })
+
+/** Calls the service at `url`, with the API key of `whoever` or of another. */
+export const calling =
+  (url: string, whoever: Redacted.Redacted) =>
+  (path: string, init: RequestInit & { readonly as?: Redacted.Redacted } = {}) =>
+    Effect.promise(async () => {
+      const { as = whoever, ...rest } = init
+      const headers = { authorization: `Bearer ${Redacted.value(as)}`, ...rest.headers }
+      const response = await fetch(`${url}${path}`, { ...rest, headers })
+      const text = await response.text()
+      return { status: response.status, text, headers: response.headers, json: parsed(text) }
+    })
+
+/** The store that a service keeps in the file `address`, with the keys of `environment`. */
+export const storeAt = (address: string) =>
+  Effect.map(
+    Layer.build(
+      Layer.provide(
+        SqlTokenStore.layer({ encryption: TokenCipher.config() }),
+        Database.layer("database", Redacted.make(address))
+      )
+    ).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment))))),
+    (context) => Context.get(context, TokenStore)
+  )
 
 export const parse = (json: unknown): Settings => {
   const settings = parseSettings(JSON.stringify(json))
@@ -66,7 +95,7 @@ const parsed = (text: string) => {
   }
 }
 
-const endpoint = ({ tokenEndpoint }: Authority["Type"], client: "billing" | "app") => ({
+export const endpoint = ({ tokenEndpoint }: Authority["Type"], client: "billing" | "app") => ({
   tokenEndpoint,
   clientId: client,
   clientSecret: `env:${client.toUpperCase()}_SECRET`
@@ -77,4 +106,3 @@ export const environment = {
   APP_SECRET: Redacted.value(clients.app.clientSecret),
   EVERTOKEN_KEYS: `k1=${"A".repeat(42)}E`
 }
-const secrets = ConfigProvider.fromMap(new Map(Object.entries(environment)))

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { fileURLToPath } from "node:url"
 import { Authority, clients as known } from "@evertoken/authority"
 import { Effect, Redacted } from "effect"
-import { build } from "esbuild"
 import { postgres } from "../../store-sql/test/Database.js"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
+import { bundle } from "./Bin.js"
 import { caller, environment } from "./Service.js"
 
 /** What happened. */
@@ -130,18 +129,6 @@ interface Member {
   readonly kill: () => Promise<void>
   readonly stop: () => Promise<number | null>
 }
-
-/** The bin in one file, so that it starts as fast as a built one; nothing needs a build before. */
-const bundle = Effect.promise(async () => {
-  const outfile = fileURLToPath(new URL("../../../node_modules/.cache/evertoken/server.mjs", import.meta.url))
-  await build({
-    ...{ entryPoints: [fileURLToPath(new URL("../src/main.ts", import.meta.url))], outfile },
-    ...{ bundle: true, platform: "node", format: "esm", conditions: ["@evertoken/source"], logLevel: "error" },
-    external: ["better-sqlite3", "mysql2", "pg"],
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' }
-  })
-  return outfile
-})
 
 const makeMember = (main: string, worker: boolean, port: number, env: Record<string, string>): Member => {
   const member: Member = {
