@@ -1,7 +1,7 @@
 // Watch processes share one token. Run it in two terminals, or more:
 //
-//   npx tsx examples/shared-store.ts                                             one SQLite file, tokens.db
-//   npx tsx examples/shared-store.ts postgres://postgres@127.0.0.1:5432/test     one PostgreSQL
+//   npm run -s example examples/shared-store.ts                                             one SQLite file, tokens.db
+//   npm run -s example examples/shared-store.ts postgres://postgres@127.0.0.1:5432/test     one PostgreSQL
 //
 // The first one also runs an authorization server whose tokens live for ten seconds and whose refresh tokens work once.
 // Each refresh is made by one of the processes; all the others have the new token at once. Stop one at any time, even
