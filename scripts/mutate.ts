@@ -41,8 +41,8 @@ const copy = async (): Promise<string> => {
 }
 
 const run = (cwd: string, command: string, args: ReadonlyArray<string>) =>
-  new Promise<{ readonly ok: boolean; readonly output: string }>((resolve) => {
-    const child = spawn(command, args, { cwd, timeout: 300_000, killSignal: "SIGKILL" })
+  new Promise<{ readonly ok: boolean; readonly ended: boolean; readonly output: string }>((resolve) => {
+    const child = spawn(command, args, { cwd, timeout: 180_000, killSignal: "SIGKILL" })
     let output = ""
     child.stdout.on("data", (data) => {
       output += data
@@ -50,11 +50,11 @@ const run = (cwd: string, command: string, args: ReadonlyArray<string>) =>
     child.stderr.on("data", (data) => {
       output += data
     })
-    child.on("close", (code) => resolve({ ok: code === 0, output }))
+    child.on("close", (code) => resolve({ ok: code === 0, ended: code !== null, output }))
   })
 
 const simulator = async (work: string): Promise<string | undefined> => {
-  const { ok, output } = await run(work, "node", [
+  const { ended, ok, output } = await run(work, "node", [
     "--conditions=@evertoken/source",
     "--import",
     "tsx",
@@ -64,6 +64,7 @@ const simulator = async (work: string): Promise<string | undefined> => {
     values.seeds
   ])
   if (ok) return undefined
+  if (!ended) return "simulator: a history that does not end (P6)"
   const seed = output.match(/^seed (\d+)/m)?.[1]
   if (seed === undefined) throw new Error(`the simulator did not run: ${output.slice(-2_000)}`)
   const promise = output

@@ -177,8 +177,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "cache failures for ever",
     file: engine,
-    find: "halt !== undefined && halt.at <= now && now < halt.until",
-    replace: "halt !== undefined && halt.at <= now"
+    find: "      const halted = isHalted(halt, now)",
+    replace:
+      "      if (halt !== undefined && current === undefined) return yield* halt.error\n      const halted = isHalted(halt, now)"
   },
   {
     name: "the first caller's interruption kills the flight",
