@@ -255,7 +255,15 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a refused call is made again with the same token",
     file: provider,
+    find: "if (Equal.equals(next.value, token.value)) return yield* refused",
+    replace: "",
+    test: ["packages/core/test/TokenProvider.test.ts", "P7"]
+  },
+  {
+    name: "a refused call reports nothing",
+    file: provider,
     find: "yield* engine.reject(entry, token)\n",
-    replace: "yield* Effect.void\n"
+    replace: "yield* Effect.void\n",
+    test: ["packages/core/test/TokenProvider.test.ts", "P7"]
   }
 ]

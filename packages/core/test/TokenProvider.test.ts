@@ -136,6 +136,19 @@ describe("TokenProvider", () => {
     })
   )
 
+  holds("P9: a schedule of one's own that renews at once does not cause a refresh on each call either", () =>
+    Effect.gen(function* () {
+      const server = yield* fakeServer({ lives: "1 minute" })
+      const provider = yield* make(server, { ahead: Schedule.forever })
+      for (let second = 0; second < 60; second++) {
+        yield* provider.get
+        yield* TestClock.adjust("1 second")
+      }
+      assert.isAtMost(server.posts(), 3)
+      assert.isAtLeast(server.posts(), 2)
+    })
+  )
+
   holds("P9: after a jump of eight hours the next caller gets a new token, not the expired one", () =>
     Effect.gen(function* () {
       const server = yield* fakeServer({ lives: "1 hour", takes: "1 second" })
@@ -321,6 +334,23 @@ describe("TokenProvider", () => {
         yield* provider.reject(old)
         yield* provider.get
       }
+      assert.strictEqual(server.posts(), 2)
+    })
+  )
+
+  holds("P7: a rejection counts by generation, whatever object or value the secret comes in", () =>
+    Effect.gen(function* () {
+      const server = yield* fakeServer({})
+      const [mine, yours] = [yield* make(server), yield* make(server)]
+      const first = yield* mine.get
+      const same = yield* yours.get // read from the store, so another object
+      assert.isFalse(first.value === same.value)
+      yield* mine.reject(same)
+      const second = yield* mine.get
+      assert.isAbove(second.generation, first.generation)
+      yield* mine.put(tokens("access-1"))
+      yield* mine.reject(first)
+      yield* mine.get
       assert.strictEqual(server.posts(), 2)
     })
   )
@@ -716,6 +746,21 @@ describe("TokenProvider", () => {
       const b = yield* TokenProvider.make({ key: "b", source: two.source })
       assertEquals((yield* a.get).value, Redacted.make("one-1"))
       assertEquals((yield* b.get).value, Redacted.make("two-1"))
+    })
+  )
+
+  holds("P2: a grant that is refused after somebody logged in again elsewhere costs no login", () =>
+    Effect.gen(function* () {
+      const server = yield* fakeServer({ rotates: true, takes: "2 seconds" })
+      const [mine, yours] = [yield* make(server), yield* make(server)]
+      yield* mine.put(server.grant())
+      const refreshing = yield* Effect.fork(mine.refresh)
+      yield* TestClock.adjust("1 second")
+      server.revoke()
+      yield* yours.put(tokens("logged-in-again"))
+      yield* TestClock.adjust("1 minute")
+      assertEquals((yield* Fiber.join(refreshing)).value, Redacted.make("logged-in-again"))
+      assert.deepStrictEqual([server.posts(), server.logins()], [1, 0])
     })
   )
 
