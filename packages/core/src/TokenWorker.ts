@@ -111,6 +111,8 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   const places = yield* Effect.makeSemaphore(concurrency)
   const crew = yield* FiberSet.make<void>()
   const busy = new Set<string>()
+  /** Keys that nobody knew a source of, and until when they are left alone. Their rows stay as they are. */
+  const strays = new Map<string, Stray>()
   let taken = 0
 
   const renew = ({ generation, key }: TokenChange, note: (outcome: Outcome) => void) =>
@@ -123,12 +125,37 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
         }),
         onFailure: (error): Outcome => ({ _tag: "Failed", key, error })
       }),
+      Effect.tap((outcome) => stray(outcome)),
       Effect.tap((outcome) => {
         note(outcome)
         return Metric.increment(Metric.tagged(outcomes, "outcome", WorkerSummary.labelOf(outcome)))
       }),
       Effect.ensuring(Effect.sync(() => busy.delete(key)))
     )
+
+  /** What has no source is told of once and looked at less and less often, since its row may stay for good. */
+  const stray = Effect.fnUntraced(function* (outcome: Outcome) {
+    const { key } = outcome
+    const known = strays.get(key)
+    if (outcome._tag !== "Failed" || outcome.error._tag !== "NoSource") {
+      strays.delete(key)
+      return
+    }
+    const rest = known === undefined ? lasts : Math.min(known.rest * 2, Math.max(lasts, LONGEST_REST))
+    strays.set(key, { rest, until: (yield* Clock.currentTimeMillis) + rest })
+    if (known === undefined)
+      yield* Effect.logWarning(`${outcome.error.message}. It is not renewed; its row stays as it is`)
+  })
+
+  /** The keys to leave alone now. Forgets those that were not due for long: somebody else sees to them, or removed them. */
+  const leftAlone = Effect.map(Clock.currentTimeMillis, (now) => {
+    const resting: Array<string> = []
+    for (const [key, { rest, until }] of strays) {
+      if (now < until && until - now <= rest) resting.push(key)
+      else if (now - until > 2 * LONGEST_REST) strays.delete(key)
+    }
+    return resting
+  })
 
   /** Keeps a place until the key is renewed, but no longer than a quick one takes: a slow endpoint holds up no others. */
   const work = (claimed: TokenChange, note: (outcome: Outcome) => void) =>
@@ -143,16 +170,18 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   const round = Effect.fn("TokenWorker.round")(function* (note: (outcome: Outcome) => void, seen?: Set<string>) {
     const limit = Math.min(concurrency - taken, concurrency * SLOW - busy.size)
     if (limit < 1) return yield* Effect.as(Effect.sleep(QUICK), true)
-    const claimed = yield* store.due({ limit, lasts })
+    const resting = yield* leftAlone
+    const claimed = yield* store.due({ limit, lasts, except: resting.slice(0, MOST_EXCEPT) })
     yield* Metric.incrementBy(claims, claimed.length)
-    const fresh = claimed.filter(({ key }) => !busy.has(key) && seen?.has(key) !== true)
+    const news = claimed.filter(({ key }) => !busy.has(key) && seen?.has(key) !== true)
+    const fresh = news.filter(({ key }) => !resting.includes(key))
     for (const one of fresh) {
       busy.add(one.key)
       seen?.add(one.key)
       taken++
       yield* FiberSet.run(crew, work(one, note))
     }
-    if (claimed.length < limit || fresh.length === 0) return false
+    if (claimed.length < limit || news.length === 0) return false
     // Whoever is claimed starts at once, so the next claim waits until half of the places are free.
     yield* Effect.yieldNow()
     yield* places.withPermits(Math.ceil(concurrency / 2))(Effect.void)
@@ -162,5 +191,12 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   return { round, idle: FiberSet.awaitEmpty(crew) }
 })
 
+interface Stray {
+  readonly rest: number
+  readonly until: number
+}
+
 const QUICK = Duration.toMillis("1 second")
 const SLOW = 16
+const LONGEST_REST = Duration.toMillis("1 hour")
+const MOST_EXCEPT = 500

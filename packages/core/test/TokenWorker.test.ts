@@ -12,7 +12,7 @@ import {
   TokenWorker
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Chunk, Data, Effect, Fiber, Option, Redacted, type Scope, Stream, TestClock } from "effect"
+import { Chunk, Data, Effect, Equal, Fiber, Logger, Option, Redacted, type Scope, Stream, TestClock } from "effect"
 
 describe("TokenWorker", () => {
   holds("keeps fresh what nobody asks for, without one POST too many", () =>
@@ -119,6 +119,80 @@ describe("TokenWorker", () => {
       })
       assert.deepStrictEqual(summary.failed, { NoSource: 1 })
       assert.strictEqual(summary.renewed, 3)
+    })
+  )
+
+  holds("a key that has no source any more is told of once, left as it is, and renewed again once it has one", () =>
+    Effect.gen(function* () {
+      const server = fakeServer()
+      yield* seed(server, 3)
+      yield* TestClock.adjust("58 minutes")
+      const store = yield* TokenStore
+      const before = yield* Effect.flatten(store.load("key-0"))
+      const told: Array<unknown> = []
+      let claims = 0
+      let lookups = 0
+      let declared = false
+      const counting: TokenStore["Type"] = {
+        ...store,
+        due: (claim) =>
+          Effect.tap(store.due(claim), (claimed) =>
+            Effect.sync(() => {
+              if (claimed.some(({ key }) => key === "key-0")) claims++
+            })
+          )
+      }
+      yield* TokenWorker.make({
+        source: (key) =>
+          Effect.gen(function* () {
+            if (key !== "key-0" || declared) return yield* server.source(key)
+            lookups++
+            return yield* new Unknown()
+          }),
+        policy,
+        concurrency: 1,
+        every: "2 minutes"
+      }).pipe(
+        Effect.provideService(TokenStore, counting),
+        Effect.provide(
+          Logger.replace(
+            Logger.defaultLogger,
+            Logger.make(({ message }) => void told.push(message))
+          )
+        )
+      )
+      for (let minute = 0; minute < 4 * 60; minute += 5) yield* TestClock.adjust("5 minutes")
+      assert.isAtMost(claims, 14)
+      assert.strictEqual(lookups, claims)
+      assert.deepStrictEqual(told.map(String), [
+        'There is no source of tokens for "key-0": Unknown. It is not renewed; its row stays as it is'
+      ])
+      const { dueAt: _, ...row } = yield* Effect.flatten(store.load("key-0"))
+      const { dueAt: __, ...was } = before
+      assert.isTrue(Equal.equals(row.tokens?.refreshToken, was.tokens?.refreshToken))
+      assert.deepStrictEqual({ ...row, tokens: undefined }, { ...was, tokens: undefined })
+      assert.isAtLeast(server.posts(), 2 * 4)
+      declared = true
+      for (let minute = 0; minute < 65; minute += 5) yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* Effect.flatten(store.load("key-0"))).generation, row.generation + 1)
+    })
+  )
+
+  holds("any number of keys without a source hold up no other", () =>
+    Effect.gen(function* () {
+      const server = fakeServer()
+      yield* seed(server, 100)
+      yield* TestClock.adjust("58 minutes")
+      yield* TokenWorker.make({
+        source: (key) =>
+          Effect.gen(function* () {
+            return yield* key === "key-99" ? server.source(key) : new Unknown()
+          }),
+        policy,
+        every: "5 seconds"
+      })
+      yield* seconds(5)
+      assert.strictEqual(server.posts(), 1)
     })
   )
 
