@@ -59,6 +59,7 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
         Effect.gen(function* () {
           const { expiresIn, key, refreshTokenExpiresIn, ...given } = yield* body(request, NewTokens)
           yield* permit("put", key)
+          if (given.tokenType?.toLowerCase() === "dpop") return yield* new BadRequest({ message: BOUND })
           const provider = yield* providers.of(key)
           const seconds = (count: number | undefined) => (count === undefined ? undefined : Duration.seconds(count))
           const { generation } = yield* provider.put(
@@ -211,5 +212,6 @@ const toAnswer = {
   Unauthorized: unavailable
 }
 
+const BOUND = "A DPoP token is of no use here: the key that it is bound to cannot be handed on with it"
 const LARGEST = 65_536
 const MOST_PAGES = 50

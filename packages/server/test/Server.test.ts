@@ -61,6 +61,20 @@ describe("the token service", () => {
     })
   )
 
+  holds("refuses a DPoP token, which nobody could use, and says why", () =>
+    Effect.gen(function* () {
+      const { call } = yield* start()
+      for (const tokenType of ["DPoP", "dpop"]) {
+        const body = JSON.stringify({ key: "acme/app", accessToken: "s3cret-access", tokenType })
+        const { json, status, text } = yield* call("/v1/token", { method: "PUT", body })
+        assert.deepStrictEqual([status, json._tag], [400, "BadRequest"])
+        assert.include(json.message, "the key that it is bound to")
+        assert.notInclude(text, "s3cret")
+      }
+      assert.strictEqual((yield* call("/v1/token?key=acme/app")).status, 409)
+    })
+  )
+
   holds("lets a caller do what its API key allows, and nothing else", () =>
     Effect.gen(function* () {
       const { call, reader } = yield* start()
