@@ -48,8 +48,11 @@ export const Rejection = Schema.Struct({ key: Schema.String, generation: Schema.
 /** How a connection is doing. Instants are epoch milliseconds. */
 export class Connection extends Schema.Class<Connection>("Connection")({
   key: Schema.String,
-  /** `ok`; `failing`: the token holds, renewing it fails; `down`: no valid token; `soon`: needs a login soon; `login`: needs one now. */
-  health: Schema.Literal("ok", "failing", "down", "soon", "login"),
+  /**
+   * `ok`; `idle`: the token has ended and nobody has tried to renew it; `failing`: the token holds, renewing it fails;
+   * `down`: no valid token; `soon`: needs a login soon; `login`: needs one now.
+   */
+  health: Schema.Literal("ok", "idle", "failing", "down", "soon", "login"),
   generation: Schema.Number,
   expiresAt: Schema.optional(Schema.Number),
   renewedAt: Schema.optional(Schema.Number),
@@ -58,7 +61,7 @@ export class Connection extends Schema.Class<Connection>("Connection")({
   loginBy: Schema.optional(Schema.Number),
   failures: Schema.Number,
   failedAt: Schema.optional(Schema.Number),
-  /** What the last attempt failed with. */
+  /** What the last attempt failed with, and why. */
   failure: Schema.optional(Schema.String),
   nextAttemptAt: Schema.optional(Schema.Number)
 }) {}

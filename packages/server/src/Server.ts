@@ -35,6 +35,19 @@ const api = (settings: Settings) => {
       "nobody may call; name at least one caller, or start with --worker-only. `evertoken api-key` makes a key"
     return Layer.fail(new SettingsError({ setting: "callers", problem }))
   }
+  for (const part of ["name", "hash"] as const) {
+    const seen = settings.callers.map((caller) => caller[part])
+    const at = seen.findIndex((one, at) => seen.indexOf(one) < at)
+    if (at === -1) continue
+    return Layer.fail(
+      new SettingsError({ setting: `callers[${at}].${part}`, problem: `another caller has this ${part}` })
+    )
+  }
+  const warning = LOOPBACK.test(host)
+    ? Effect.void
+    : Effect.logWarning(
+        `listen.host: ${host} can be reached from elsewhere, and tokens leave in the clear; let a proxy end TLS`
+      )
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16_384 })
   const listening = Layer.mapError(
     NodeHttpServer.layer(() => server, { host, port }),
@@ -46,7 +59,7 @@ const api = (settings: Settings) => {
     Layer.provide(HttpApiBuilder.api(Api)),
     Layer.provide(Handlers.layer),
     Layer.provide(Guard.layer(settings.callers, settings.rate)),
-    Layer.merge(Layer.effectDiscard(HttpServer.logAddress)),
+    Layer.merge(Layer.effectDiscard(Effect.zipRight(HttpServer.logAddress, warning))),
     Layer.merge(Layer.scopedDiscard(Effect.addFinalizer(() => Effect.sync(() => hangUp(server))))),
     Layer.provide(listening)
   )
@@ -72,6 +85,8 @@ const hangUp = (server: Server) => {
   server.closeIdleConnections()
   setTimeout(() => server.closeAllConnections(), 2_000).unref()
 }
+
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
 
 const worker = (settings: Settings) =>
   Layer.scopedDiscard(

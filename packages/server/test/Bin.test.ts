@@ -108,6 +108,7 @@ describe("the bin", () => {
       Effect.gen(function* () {
         const { config, env } = yield* prepare
         const [billing] = config.connections
+        const [mine] = config.callers
         const one = (changes: object) => ({ connections: [{ ...billing, ...changes }] })
         const cases: ReadonlyArray<
           readonly [says: string, config: object, env?: Record<string, string>, args?: string]
@@ -116,6 +117,8 @@ describe("the bin", () => {
           ["the configuration: expected JSON", {}, { EVERTOKEN_CONFIG: '{"s3cret' }],
           ["connections: it is missing", { connections: undefined }],
           ["callers: nobody may call", { callers: [] }],
+          ["callers[1].name: another caller", { callers: [mine, { ...mine, hash: "0".repeat(64) }] }],
+          ["callers[1].hash: another caller", { callers: [mine, { ...mine, name: "other" }] }],
           ["callers[0].hash: ", { callers: [{ name: "x", hash: "s3cret", keys: ["*"], verbs: ["read"] }] }],
           ["caller: there is no such setting", { caller: "s3cret" }],
           [

@@ -25,6 +25,23 @@ describe("the health of a connection", () => {
     assert.deepStrictEqual(new Set(told.map(([, health]) => health)), new Set(["ok"]))
   })
 
+  it("says of a token that ended what keeps it from being renewed", () => {
+    const tokens = TokenSet.make({ accessToken: "a", expiresIn: "1 hour" }).obtained(0)
+    const failure = { by: "login", tag: "TokenEndpointError", reason: "unavailable", status: 503 } as const
+    const now = 2 * HOUR
+    const of = (record: Partial<TokenRecord>) =>
+      connectionOf({ key: "key", generation: 1, record: { ...row, tokens, ...record }, error: undefined }, now)
+    assert.deepStrictEqual([of({}).health, of({}).failure], ["idle", undefined])
+    const down = of({ failures: 1, failure })
+    assert.deepStrictEqual([down.health, down.failure], ["down", "TokenEndpointError: unavailable, HTTP 503"])
+    const refused = of({
+      failures: 1,
+      dead: true,
+      failure: { by: "refresh", tag: "GrantRejected", code: "invalid_grant" }
+    })
+    assert.deepStrictEqual([refused.health, refused.failure], ["login", "GrantRejected: invalid_grant"])
+  })
+
   it.effect("says so of what a provider renewed and kept in a store", () =>
     Effect.gen(function* () {
       const answer = {
