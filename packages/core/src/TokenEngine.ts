@@ -255,6 +255,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         const error = Cause.failureOption(exit.cause)
         if (Option.isNone(error) || !isPassing(error.value)) return yield* exit
       } else if (beyond === undefined || exit.value.generation > beyond) return exit.value
+      // The first may have been on its way before; a row that goes back and forth is looked at now and then.
+      else if (!first) yield* hint(entry, SOONEST)
     }
   })
 

@@ -36,6 +36,13 @@ describe("rows from the store", () => {
     assert.isBelow(asked, 300)
   })
 
+  it("P6: a row whose generation goes back and forth is looked at now and then, and given up in time", () => {
+    const { answer, asked, defects } = ask([1, 0].map((generation) => ({ ...row, generation, payload: good })))
+    assert.isDefined(answer)
+    assert.deepStrictEqual(defects, [])
+    assert.isBelow(asked, 2_000)
+  })
+
   it("a payload that cannot be read is an error and is left as it is", () => {
     const { answer, written } = ask([{ ...row, payload: `{"accessToken":"${SECRET}` }])
     assert.propertyVal(answer, "_tag", "TokenStoreError")
