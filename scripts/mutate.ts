@@ -76,8 +76,9 @@ const simulator = async (work: string): Promise<string | undefined> => {
 }
 
 const unit = async (work: string, [file, title]: readonly [string, string]): Promise<string | undefined> => {
-  const { ok, output } = await run(work, "npx", ["vitest", "run", file, "-t", title, "--bail", "1"])
+  const { ended, ok, output } = await run(work, "npx", ["vitest", "run", file, "-t", title, "--bail", "1"])
   if (ok) return undefined
+  if (!ended) return `test: one of ${title} does not end (P6)`
   // biome-ignore lint/suspicious/noControlCharactersInRegex: vitest colours its output
   const name = output.replace(/\u001b\[\d+m/g, "").match(/FAIL {2}.*> (.*)/)?.[1]
   if (name === undefined) throw new Error(`the tests did not run: ${output.slice(-2_000)}`)

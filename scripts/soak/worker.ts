@@ -105,10 +105,11 @@ const main = Effect.gen(function* () {
 })
 
 const cipher = TokenCipher.config(Config.succeed(Redacted.make(`soak=${"A".repeat(43)}`)))
+// Paused while it connects, it finds that the connection took too long.
 const Store = Layer.provide(
   SqlTokenStore.layer({ encryption: cipher, table }),
   PgClient.layer({ url: Redacted.make(url) })
-)
+).pipe(Layer.retry(Schedule.spaced("1 second")))
 createInterface(process.stdin)
   .on("line", (line) => step(Number(line)))
   .once("close", () => process.exit(0))
