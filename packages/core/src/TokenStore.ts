@@ -164,8 +164,8 @@ export interface TokenStoreBackend {
   /** Removes the row. */
   readonly remove: (key: string) => Effect.Effect<boolean, unknown>
   /**
-   * The keys with a due time not ahead, no lease held, not dead, `retryAt` not ahead, none of `except`, the longest due
-   * first; their due time becomes `lasts` from now, in the same statement.
+   * The keys with a due time not ahead, no lease held, not dead, `retryAt` not ahead, the longest due first; their due
+   * time becomes `lasts` from now, in the same statement.
    */
   readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, unknown>
   /** Some of the rows, in the order of their keys, after `after`, and the store's clock; absent where a store cannot list. */
@@ -254,8 +254,6 @@ export interface Failed<F> {
 export interface DueClaim {
   readonly limit: number
   readonly lasts: number
-  /** Keys that are left alone, whatever is due. At most some hundreds. */
-  readonly except?: ReadonlyArray<string> | undefined
 }
 
 export interface ListRequest {

@@ -111,7 +111,7 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   const places = yield* Effect.makeSemaphore(concurrency)
   const crew = yield* FiberSet.make<void>()
   const busy = new Set<string>()
-  /** Keys that nobody knew a source of, and until when they are left alone. Their rows stay as they are. */
+  /** Keys that nobody knew a source of, and until when nobody looks for one again. Their rows stay as they are. */
   const strays = new Map<string, Stray>()
   let taken = 0
 
@@ -147,16 +147,6 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
       yield* Effect.logWarning(`${outcome.error.message}. It is not renewed; its row stays as it is`)
   })
 
-  /** The keys to leave alone now. Forgets those that were not due for long: somebody else sees to them, or removed them. */
-  const leftAlone = Effect.map(Clock.currentTimeMillis, (now) => {
-    const resting: Array<string> = []
-    for (const [key, { rest, until }] of strays) {
-      if (now < until && until - now <= rest) resting.push(key)
-      else if (now - until > 2 * LONGEST_REST) strays.delete(key)
-    }
-    return resting
-  })
-
   /** Keeps a place until the key is renewed, but no longer than a quick one takes: a slow endpoint holds up no others. */
   const work = (claimed: TokenChange, note: (outcome: Outcome) => void) =>
     Effect.gen(function* () {
@@ -170,11 +160,11 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   const round = Effect.fn("TokenWorker.round")(function* (note: (outcome: Outcome) => void, seen?: Set<string>) {
     const limit = Math.min(concurrency - taken, concurrency * SLOW - busy.size)
     if (limit < 1) return yield* Effect.as(Effect.sleep(QUICK), true)
-    const resting = yield* leftAlone
-    const claimed = yield* store.due({ limit, lasts, except: resting.slice(0, MOST_EXCEPT) })
+    const claimed = yield* store.due({ limit, lasts })
     yield* Metric.incrementBy(claims, claimed.length)
+    const now = yield* Clock.currentTimeMillis
     const news = claimed.filter(({ key }) => !busy.has(key) && seen?.has(key) !== true)
-    const fresh = news.filter(({ key }) => !resting.includes(key))
+    const fresh = news.filter(({ key }) => !isResting(strays.get(key), now))
     for (const one of fresh) {
       busy.add(one.key)
       seen?.add(one.key)
@@ -196,7 +186,10 @@ interface Stray {
   readonly until: number
 }
 
+/** Whether it is too early to look again. A clock that went back makes it no earlier. */
+const isResting = (stray: Stray | undefined, now: number): boolean =>
+  stray !== undefined && now < stray.until && stray.until - now <= stray.rest
+
 const QUICK = Duration.toMillis("1 second")
 const SLOW = 16
 const LONGEST_REST = Duration.toMillis("1 hour")
-const MOST_EXCEPT = 500

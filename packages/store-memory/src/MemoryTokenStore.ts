@@ -84,11 +84,10 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
           return true
         }),
       remove: (key) => step(key, () => rows.delete(key)),
-      due: ({ except = [], limit, lasts }) =>
+      due: ({ limit, lasts }) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           const ahead = (at: number | undefined) => at !== undefined && at > now
           return [...rows]
-            .filter(([key]) => !except.includes(key))
             .filter(([, row]) => row.dueAt !== undefined && !ahead(row.dueAt) && !row.dead)
             .filter(([, row]) => !ahead(row.retryAt) && (row.leaseOwner === undefined || !ahead(row.leaseUntil)))
             .sort(([, a], [, b]) => (a.dueAt ?? 0) - (b.dueAt ?? 0))

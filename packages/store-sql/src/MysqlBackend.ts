@@ -27,7 +27,7 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
   // No time zone has a say in this: the session's may have an hour twice a year that it cannot tell from the next one.
   const now = sql.literal("(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000)")
   // Sent as hexadecimal, so that no connection's character set has a say in which keys are the same.
-  const bytes = (name: string) => sql`UNHEX(${hex(name)})`
+  const bytes = (name: string) => sql`UNHEX(${Encoding.encodeHex(name)})`
   const key = (name: string) => sql`\`key\` = ${bytes(name)}`
   const after = (wait: number | undefined) =>
     wait === undefined ? sql.literal("NULL") : sql`${now} + ${Math.ceil(wait)}`
@@ -111,12 +111,12 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
         if (yield* happened(removed)) return true
       }
     }),
-    due: Effect.fnUntraced(function* ({ except = [], lasts, limit }) {
+    due: Effect.fnUntraced(function* ({ lasts, limit }) {
       // The claim carries the old due time, so that the second statement can put the longest due first.
       const id = (yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)).toString(36)
       const { affectedRows } = yield* write(sql`UPDATE ${tokens}
         SET claim = CONCAT(${id}, ':', LPAD(due_at + 1000000000000000, 20, '0')), due_at = ${after(lasts)}
-        WHERE ${isDue(sql, now, sql`HEX(\`key\`)`, except.map(hex))} ORDER BY due_at LIMIT ${sql.literal(String(limit))}`)
+        WHERE ${isDue(sql, now)} ORDER BY due_at LIMIT ${sql.literal(String(limit))}`)
       if (affectedRows === 0) return []
       const claimed = yield* outsideTransaction(sql`SELECT HEX(\`key\`) AS name, generation FROM ${tokens}
         WHERE claim LIKE ${`${id}:%`} ORDER BY claim`)
@@ -138,7 +138,6 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
   }
 }
 
-const hex = (name: string): string => Encoding.encodeHex(name).toUpperCase()
 const unhex = (hex: string): string =>
   Option.getOrElse(Option.getRight(Encoding.decodeHexString(hex.toLowerCase())), () => "")
 

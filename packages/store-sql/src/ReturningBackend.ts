@@ -116,8 +116,8 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
         WHERE ${key(name)} AND lease_owner = ${owner} AND generation = ${generation} RETURNING ${changed}`)
     },
     remove: (name) => happened(dialect.remove(name)),
-    due: ({ except, lasts, limit }) =>
-      run(dialect.claim(isDue(sql, now, sql`key`, except), limit, lasts)).pipe(
+    due: ({ lasts, limit }) =>
+      run(dialect.claim(isDue(sql, now), limit, lasts)).pipe(
         Effect.flatMap((rows) => decoded(decodeClaims(rows))),
         Effect.map((rows) => [...rows].sort(BY_TIME).map(({ generation, key }) => ({ key, generation })))
       ),

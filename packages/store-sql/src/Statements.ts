@@ -92,18 +92,12 @@ export const grants = (
   ])
 
 /** What makes a row due: its time has come, nobody renews it, it is not dead and not backing off. */
-export const isDue = (
-  sql: SqlClient.SqlClient,
-  now: Fragment,
-  key: Fragment,
-  except: ReadonlyArray<string> = []
-): Fragment =>
+export const isDue = (sql: SqlClient.SqlClient, now: Fragment): Fragment =>
   sql.and([
     sql`due_at <= ${now}`,
     sql`dead = 0`,
     sql`(lease_owner IS NULL OR lease_until <= ${now})`,
-    sql`(retry_at IS NULL OR retry_at <= ${now})`,
-    ...(except.length === 0 ? [] : [sql`${key} NOT IN ${sql.in(except)}`])
+    sql`(retry_at IS NULL OR retry_at <= ${now})`
   ])
 
 /** The columns of a row, its key aside. */

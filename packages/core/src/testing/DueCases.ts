@@ -36,21 +36,6 @@ export const claims: ReadonlyArray<StoreCase> = [
     })
   },
   {
-    title: "leaves alone what it is told to, unchanged, and claims what comes after it",
-    test: Effect.fnUntraced(function* ({ backend }) {
-      yield* drain(backend)
-      const [first, second] = [yield* kept(backend, "first ü🔑%'", -3_000), yield* kept(backend, "second", -2_000)]
-      const third = yield* kept(backend, "third", -1_000)
-      const before = yield* load(backend, first.key)
-      const except = [first.key, second.key, "none"]
-      yield* same("the claim", yield* backend.due({ limit: 1, lasts: LONG, except }), [third])
-      yield* same("the claim after", yield* backend.due({ limit: 9, lasts: LONG, except }), [])
-      yield* same("what was left alone", yield* load(backend, first.key), before)
-      yield* same("all but one", yield* backend.due({ limit: 9, lasts: LONG, except: [first.key] }), [second])
-      yield* same("all", yield* backend.due({ limit: 9, lasts: LONG, except: [] }), [first])
-    })
-  },
-  {
     title: "does not claim what another renews, what is dead and what backs off (P5, P8)",
     test: Effect.fnUntraced(function* ({ backend }) {
       yield* drain(backend)
