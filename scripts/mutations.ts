@@ -11,6 +11,7 @@ export interface Mutation {
 
 const protocol = "packages/core/src/RefreshProtocol.ts"
 const engine = "packages/core/src/TokenEngine.ts"
+const renewals = "packages/core/src/Renewals.ts"
 const planning = "packages/core/src/Plan.ts"
 const exchanging = "packages/core/src/Exchange.ts"
 const freshness = "packages/core/src/Freshness.ts"
@@ -243,12 +244,12 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "no background renewal after a failure",
     file: engine,
-    find: "if (queue.put(entry, Math.max(nextLook(entry.current, halt.until), now + SOONEST))) alarm.ring()",
-    replace: "queue.put(entry, Number.POSITIVE_INFINITY)"
+    find: "if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(halt.until, now + SOONEST))",
+    replace: "renewals.cancel(entry)"
   },
   {
     name: "a clock that goes back is not noticed",
-    file: engine,
+    file: renewals,
     find: "if (step < -STEP)",
     replace: "if (step < -1e15)"
   },

@@ -1,4 +1,5 @@
-import { Data, Duration, Either } from "effect"
+import { Duration, Either } from "effect"
+import { Halt } from "./Halt.js"
 import { ReauthorizationRequired, RefreshInDoubt, TokenEndpointError, type TokenError } from "./TokenError.js"
 import type { TokenSource } from "./TokenSource.js"
 import type { Failure, TokenRecord } from "./TokenStore.js"
@@ -11,9 +12,6 @@ export interface Plan {
   /** Whether a refresh token is presented again, its first answer lost. */
   readonly replay: boolean
 }
-
-/** Why an attempt brings no token, and until when (epoch milliseconds) another one is pointless. */
-export class Halt extends Data.TaggedError("Halt")<{ readonly error: TokenError; readonly until: number }> {}
 
 /** What is known of a row: all of it, or from memory no more than its tokens. */
 export type View = Pick<TokenRecord, "generation"> & Partial<TokenRecord>

@@ -1,14 +1,15 @@
-import { Clock, Duration, Effect, Either, Exit, Fiber, Option, Random } from "effect"
-import { AccessToken } from "./AccessToken.js"
-import { endingOf, patience } from "./Ending.js"
+import { Clock, Duration, Effect, Either, Fiber, Option, Random } from "effect"
+import { endingOf } from "./Ending.js"
 import { exchange, isInDoubt, noted, remembered } from "./Exchange.js"
-import { backOff, decide, renewal } from "./Freshness.js"
-import { Halt, type Plan, plan, type View } from "./Plan.js"
+import { backOff, decide } from "./Freshness.js"
+import { Halt } from "./Halt.js"
+import { type Plan, plan, type View } from "./Plan.js"
 import type { ResolvedPolicy } from "./RefreshPolicy.js"
+import { type Current, dueIn, type Slot, timed, type Unsaved } from "./Slot.js"
 import { ReauthorizationRequired, TokenEndpointError, TokenStoreError } from "./TokenError.js"
 import { TokenEvent } from "./TokenEvent.js"
 import type { TokenSet } from "./TokenSet.js"
-import type { SourceError, TokenSource } from "./TokenSource.js"
+import type { SourceError } from "./TokenSource.js"
 import type { Failure, TokenRecord, TokenStore } from "./TokenStore.js"
 
 /** The one path to a token endpoint. Provider, worker and service all go through it. */
@@ -20,54 +21,8 @@ export interface RefreshProtocol {
   readonly attempt: (slot: Slot) => Effect.Effect<Current, Halt>
   /** Tries again to save what the store would not take; false where somebody saved newer tokens or removed the row. */
   readonly save: (slot: Slot) => Effect.Effect<boolean, TokenStoreError>
-  /** The tokens with the instants that rule them. */
-  readonly timed: (slot: Slot, tokens: TokenSet, generation: number) => Effect.Effect<Current>
-  /** Milliseconds until a worker should renew `current`; undefined for never. */
-  readonly dueIn: (slot: Slot, current: Current) => Effect.Effect<number | undefined>
   /** Tells the source that the tokens are no longer wanted; best effort, bounded in time. */
   readonly revoke: (slot: Slot, tokens: TokenSet) => Effect.Effect<void>
-}
-
-/** What one process knows of one key. */
-export interface Slot {
-  readonly key: string
-  readonly source: TokenSource
-  current: Current | undefined
-  /** State of the schedule that spaces renewals. */
-  ahead: unknown
-  /** The name of an attempt of ours that the store may still know of and whose outcome we know. */
-  owner: string | undefined
-  /** Fetched tokens that the store has not taken yet. */
-  unsaved: Unsaved | undefined
-  /** How many attempts of this process failed in a row, whether or not the store could note it. */
-  failures: number
-  /** A newer generation than this was asked for. */
-  beyond: number
-  /** Waits for a hint that the row changed, at most for `millis`; halts where the provider closes. */
-  readonly hint: (millis: number) => Effect.Effect<void, Halt>
-}
-
-/** The tokens in use. Instants are epoch milliseconds, `Infinity` where there is none. */
-export interface Current {
-  readonly tokens: TokenSet
-  readonly token: AccessToken
-  readonly renewAt: number
-  readonly expiresAt: number
-  readonly rejected: boolean
-  /** Who brought them: a request of this process, or somebody else. */
-  readonly by: Failure["by"] | "elsewhere"
-  /** When the refresh token ends for good, if that is soon. */
-  readonly endsAt: number | undefined
-  /** The token as a result, ready to be handed out. */
-  readonly served: Exit.Exit<AccessToken>
-}
-
-/** Tokens to commit over `generation`. */
-export interface Unsaved {
-  readonly owner: string
-  readonly generation: number
-  readonly tokens: TokenSet
-  readonly dueIn: number | undefined
 }
 
 /** Builds the protocol for all keys of one process. */
@@ -77,41 +32,6 @@ export const makeProtocol = (
   emit: (event: TokenEvent) => Effect.Effect<void>
 ): RefreshProtocol => {
   const lasts = Duration.toMillis(policy.lease)
-
-  const timed = Effect.fnUntraced(function* (slot: Slot, tokens: TokenSet, generation: number) {
-    const token = AccessToken.of(tokens, generation)
-    const now = yield* Clock.currentTimeMillis
-    const { traits } = slot.source
-    // Where a refresh ends the old token at once, early renewal only shortens its life.
-    const earliest = Duration.toMillis(traits.earliestRefresh)
-    const [renewAt, ahead] = yield* renewal(policy.ahead, slot.ahead, token, now, earliest)
-    slot.ahead = ahead
-    const expiresAt = tokens.expiresAt ?? Number.POSITIVE_INFINITY
-    const latest = traits.revokesAccessToken ? Math.max(renewAt, expiresAt - lasts) : renewAt
-    const served = Exit.succeed(token)
-    const current: Current = {
-      tokens,
-      token,
-      renewAt: latest,
-      expiresAt,
-      rejected: false,
-      by: "elsewhere",
-      endsAt: undefined,
-      served
-    }
-    return current
-  })
-
-  const dueIn = Effect.fnUntraced(function* (slot: Slot, current: Current) {
-    const now = yield* Clock.currentTimeMillis
-    const { keepAlive } = slot.source.traits
-    const due = Math.min(
-      current.renewAt - now,
-      slot.source.refresh === undefined ? Number.POSITIVE_INFINITY : patience(current.tokens, now),
-      keepAlive === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(keepAlive)
-    )
-    return Number.isFinite(due) ? Math.max(0, Math.ceil(due)) : undefined
-  })
 
   /** Ends the attempt where the store fails, to be made again after a back-off of this process's own. */
   const orHalt = <A>(slot: Slot, effect: Effect.Effect<A, TokenStoreError>): Effect.Effect<A, Halt> =>
@@ -140,7 +60,7 @@ export const makeProtocol = (
     const same = known !== undefined && view.generation === known.token.generation
     if (same && (known.rejected || now < known.expiresAt)) return undefined
     if (now >= (view.tokens.expiresAt ?? Number.POSITIVE_INFINITY)) return undefined
-    const current = yield* timed(slot, view.tokens, view.generation)
+    const current = yield* timed(policy, slot, view.tokens, view.generation)
     yield* emit(TokenEvent.Adopted({ key: slot.key, generation: view.generation, expiresAt: view.tokens.expiresAt }))
     return current
   })
@@ -331,7 +251,7 @@ export const makeProtocol = (
   ) {
     const { key } = slot
     const ending = endingOf(tokens, record.tokens, policy.warnings, yield* Clock.currentTimeMillis)
-    const current: Current = { ...(yield* timed(slot, tokens, record.generation + 1)), by, endsAt: ending?.at }
+    const current: Current = { ...(yield* timed(policy, slot, tokens, record.generation + 1)), by, endsAt: ending?.at }
     const unsaved: Unsaved = { owner, generation: record.generation, tokens, dueIn: yield* dueIn(slot, current) }
     const saved = yield* Effect.either(store.commit(key, unsaved))
     if (Either.isRight(saved) && saved.right) {
@@ -388,7 +308,7 @@ export const makeProtocol = (
     return yield* new Halt({ error, until: final ? Number.POSITIVE_INFINITY : retryAt })
   })
 
-  return { attempt, save, timed, dueIn, revoke }
+  return { attempt, save, revoke }
 }
 
 /** With how long it took. Not by `Effect.timed`, which dies on a test clock that stands between two milliseconds. */

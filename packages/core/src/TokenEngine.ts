@@ -1,32 +1,14 @@
-import {
-  Cause,
-  Clock,
-  Duration,
-  Effect,
-  Exit,
-  Metric,
-  Option,
-  Predicate,
-  PubSub,
-  Redacted,
-  Schedule,
-  Stream
-} from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Metric, Option, PubSub, Redacted, Schedule, Stream } from "effect"
 import { AccessToken } from "./AccessToken.js"
-import { makeAlarm } from "./Alarm.js"
-import { DueQueue } from "./DueQueue.js"
+import { type Entry, hint, isHalted, makeEntry, ring, takeRepair } from "./Entry.js"
 import { Flight } from "./Flight.js"
 import { decide } from "./Freshness.js"
-import { Halt } from "./Plan.js"
+import { type Halt, haltOf, isClosed, isForgotten, isPassing, tooLong } from "./Halt.js"
 import { RefreshPolicy, type ResolvedPolicy } from "./RefreshPolicy.js"
-import { type Current, makeProtocol, type Slot } from "./RefreshProtocol.js"
-import {
-  InvalidOption,
-  ReauthorizationRequired,
-  TokenEndpointError,
-  type TokenError,
-  TokenStoreError
-} from "./TokenError.js"
+import { makeProtocol } from "./RefreshProtocol.js"
+import { makeRenewals } from "./Renewals.js"
+import { type Current, dueIn, timed } from "./Slot.js"
+import { InvalidOption, ReauthorizationRequired, type TokenError, TokenStoreError } from "./TokenError.js"
 import { TokenEvent } from "./TokenEvent.js"
 import { rejections, waits } from "./TokenMetrics.js"
 import type { TokenSet } from "./TokenSet.js"
@@ -62,26 +44,6 @@ export interface TokenEngine {
   readonly sync: (entry: Entry) => Effect.Effect<void, TokenStoreError>
 }
 
-/** What one process knows of one key. */
-export interface Entry extends Slot, EntryState {}
-
-interface EntryState {
-  /** When the timer looks at it next. */
-  dueAt: number
-  usedAt: number
-  flight: Flight<AccessToken, TokenError> | undefined
-  /** Why there is no newer token, and until when it is pointless to try. */
-  halt: { readonly error: TokenError; readonly until: number; readonly at: number } | undefined
-  /** Moves with each `forget`, so that what was under way is dropped. */
-  epoch: number
-  /** How many more refreshes may be caused by refused tokens, as of `at`. */
-  repairs: { readonly left: number; readonly at: number }
-  /** Called with each newer token. */
-  listeners: Set<(token: AccessToken) => void> | undefined
-  /** Called when the row may have changed. */
-  hints: Set<() => void> | undefined
-}
-
 /** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
 export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
   const policy = yield* RefreshPolicy.resolve(given ?? RefreshPolicy.make())
@@ -90,29 +52,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
   const protocol = makeProtocol(store, policy, emit)
   const entries = new Map<string, Entry>()
-  const queue = new DueQueue<Entry>()
-  const alarm = makeAlarm()
+  const renewals = makeRenewals(entries)
   let closed = false
-
-  /** Waits for a hint that the row changed, or for the engine to close. */
-  const hint = (entry: Entry, millis: number) =>
-    Effect.raceFirst(
-      Effect.async<void>((resume) => {
-        const ring = () => resume(Effect.void)
-        entry.hints ??= new Set()
-        const { hints } = entry
-        hints.add(ring)
-        return Effect.sync(() => {
-          hints.delete(ring)
-          if (hints.size === 0) entry.hints = undefined
-        })
-      }),
-      Effect.sleep(Math.min(millis, TICK))
-    )
-
-  const ring = (entry: Entry) => {
-    for (const wake of entry.hints ?? []) wake()
-  }
 
   /** Puts `current` to use in place of `start`, unless somebody has put newer tokens to use since. */
   const adopt = (entry: Entry, start: Current | undefined, current: Current) => {
@@ -122,14 +63,14 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     if (known === current) return
     if (known !== undefined && known !== start && known.token.generation > current.token.generation) return
     entry.current = current
-    if (queue.put(entry, nextLook(current, current.renewAt))) alarm.ring()
+    renewals.plan(entry, current, current.renewAt)
     for (const listener of entry.listeners ?? []) listener(current.token)
     ring(entry)
   }
 
   const drop = (entry: Entry) => {
     entry.current = undefined
-    queue.put(entry, Number.POSITIVE_INFINITY)
+    renewals.cancel(entry)
   }
 
   const entry = (key: string, source: TokenSource): Effect.Effect<Entry, InvalidOption> =>
@@ -139,25 +80,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       }
       const known = entries.get(key)
       if (known !== undefined) return Effect.succeed(known)
-      const entry: Entry = {
-        key,
-        source,
-        current: undefined,
-        ahead: policy.ahead.initial,
-        owner: undefined,
-        unsaved: undefined,
-        failures: 0,
-        beyond: -1,
-        hint: (millis) => (closed ? new Halt({ error: isClosed(key), until: 0 }) : hint(entry, millis)),
-        dueAt: Number.POSITIVE_INFINITY,
-        usedAt,
-        flight: undefined,
-        halt: undefined,
-        epoch: 0,
-        repairs: { left: REPAIRS, at: 0 },
-        listeners: undefined,
-        hints: undefined
-      }
+      const isOver = () => closed
+      const entry = makeEntry({ key, source, ahead: policy.ahead.initial, usedAt, isOver })
       entries.set(key, entry)
       return Effect.succeed(entry)
     })
@@ -206,9 +130,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         flight.end(Exit.succeed(exit.value.token))
       } else if (halt !== undefined) {
         entry.halt = { ...halt, at: now }
-        if (entry.current !== undefined) {
-          if (queue.put(entry, Math.max(nextLook(entry.current, halt.until), now + SOONEST))) alarm.ring()
-        }
+        if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(halt.until, now + SOONEST))
         flight.end(Exit.fail(halt.error))
       }
       entry.flight = undefined
@@ -266,14 +188,10 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     const { current, key } = entry
     const { generation } = token
     if (current === undefined || current.rejected || current.token.generation !== generation) return
-    const refilled = Math.floor((now - entry.repairs.at) / REPAIR_EVERY)
-    const left = Math.min(REPAIRS, entry.repairs.left + refilled)
-    if (left > 0) {
-      entry.repairs = { left: left - 1, at: left === REPAIRS ? now : entry.repairs.at + refilled * REPAIR_EVERY }
-      entry.current = { ...current, rejected: true }
-    }
+    const repairs = takeRepair(entry, now)
+    if (repairs) entry.current = { ...current, rejected: true }
     yield* Metric.increment(rejections)
-    yield* emit(left > 0 ? TokenEvent.Rejected({ key, generation }) : TokenEvent.RejectionsIgnored({ key, generation }))
+    yield* emit(repairs ? TokenEvent.Rejected({ key, generation }) : TokenEvent.RejectionsIgnored({ key, generation }))
   })
 
   const put = Effect.fn("TokenProvider.put")(function* (entry: Entry, given: TokenSet) {
@@ -282,8 +200,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       return yield* new TokenStoreError({ reason: "corrupt", key, detail: "the access token to put is empty" })
     }
     const tokens = given.obtained(given.obtainedAt ?? (yield* Clock.currentTimeMillis))
-    const draft = yield* protocol.timed(entry, tokens, 0)
-    const generation = yield* store.put(key, tokens, yield* protocol.dueIn(entry, draft))
+    const draft = yield* timed(policy, entry, tokens, 0)
+    const generation = yield* store.put(key, tokens, yield* dueIn(entry, draft))
     entry.unsaved = undefined
     entry.owner = undefined
     const token = AccessToken.of(tokens, generation)
@@ -310,7 +228,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const sync = Effect.fnUntraced(function* (entry: Entry) {
     const { current: start, epoch } = entry
     const record = Option.getOrUndefined(yield* store.load(entry.key))
-    const found = record?.tokens && (yield* protocol.timed(entry, record.tokens, record.generation))
+    const found = record?.tokens && (yield* timed(policy, entry, record.tokens, record.generation))
     if (entry.epoch !== epoch || entry.flight !== undefined || entry.unsaved !== undefined) return
     if (record === undefined && entry.current === start) return drop(entry)
     if (found === undefined || found.token.generation <= (entry.current?.token.generation ?? -1)) return
@@ -334,50 +252,6 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     ),
     Stream.runDrain
   )
-
-  /** Renews what is due. Looks at the wall clock at least each minute, so that sleep and clock steps do no harm. */
-  const timer = Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    const read = () => ({ wall: clock.unsafeCurrentTimeMillis(), steady: clock.unsafeCurrentTimeNanos() })
-    for (let last = read(); ; ) {
-      const now = read()
-      const step = now.wall - last.wall - Number((now.steady - last.steady) / 1_000_000n)
-      if (step < -STEP) for (const entry of entries.values()) setBack(entry, step)
-      last = now
-      for (let entry = queue.take(now.wall); entry !== undefined; entry = queue.take(now.wall)) {
-        const { current, halt } = entry
-        if (current === undefined) continue
-        const rest = isHalted(halt, now.wall) ? halt.until : undefined
-        const resting = decide(current, now.wall) === "serve" ? current.renewAt : rest
-        if (resting === undefined && Number.isFinite(current.renewAt)) yield* fly(entry)
-        else if (now.wall < current.expiresAt || (resting !== undefined && Number.isFinite(resting))) {
-          queue.put(entry, nextLook(current, resting ?? current.renewAt))
-        } else entry.current = { ...current, expiresAt: Number.NEGATIVE_INFINITY } // whatever the clock says later
-      }
-      yield* alarm.wait(() => {
-        const next = queue.next()
-        return Number.isFinite(next) ? Math.min(TICK, Math.ceil(next - clock.unsafeCurrentTimeMillis())) : next
-      })
-    }
-  })
-
-  /** The wall clock went back by `-step`: what it said of this token's end is that much too late. */
-  const setBack = (entry: Entry, step: number) => {
-    if (entry.current === undefined) return
-    const { current } = entry
-    const tokens = current.tokens.shifted(step)
-    const token = AccessToken.of(tokens, current.token.generation)
-    const renewAt = current.renewAt + step
-    entry.current = {
-      ...current,
-      tokens,
-      token,
-      renewAt,
-      expiresAt: current.expiresAt + step,
-      served: Exit.succeed(token)
-    }
-    queue.put(entry, nextLook(entry.current, renewAt))
-  }
 
   const release = (before: number) =>
     Effect.sync(() => {
@@ -404,7 +278,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   })
 
   yield* Effect.addFinalizer(() => close)
-  yield* Effect.forkScoped(timer)
+  yield* Effect.forkScoped(renewals.run(fly))
   yield* Effect.forkScoped(watcher)
   const events = Stream.fromPubSub(pubsub)
   const engine: TokenEngine = {
@@ -414,39 +288,6 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   return engine
 })
 
-/** A token that nothing is planned for is looked at until it ends all the same, so that steps of the clock are seen. */
-const nextLook = (current: Current, planned: number): number => (Number.isFinite(planned) ? planned : current.expiresAt)
-
-/** Whether an attempt is pointless yet. A clock that went back since the last one does not make it so for longer. */
-const isHalted = (halt: Entry["halt"], now: number): halt is NonNullable<Entry["halt"]> =>
-  halt !== undefined && halt.at <= now && now < halt.until
-
-const isPassing = (error: TokenError): boolean =>
-  error._tag === "TokenEndpointError" || error._tag === "TokenStoreError"
-
-const isForgotten = (error: TokenError): boolean =>
-  error._tag === "ReauthorizationRequired" && error.reason === "forgotten"
-
-const tooLong = (key: string) =>
-  new TokenEndpointError({ key, reason: "timeout", detail: "no token within the policy's wait" })
-
-const isClosed = (key: string) =>
-  new TokenEndpointError({ key, reason: "unreachable", detail: "the provider is closed" })
-
-const broken = (key: string, defect: unknown) =>
-  new TokenEndpointError({
-    key,
-    reason: "unreadable",
-    detail: `a defect: ${Predicate.isError(defect) ? defect.name : typeof defect}`
-  })
-
-const haltOf = (key: string, cause: Cause.Cause<Halt>, until: number) =>
-  Option.getOrElse(Cause.failureOption(cause), () => new Halt({ error: broken(key, Cause.squash(cause)), until }))
-
 const EVENTS = 1_024
-const TICK = Duration.toMillis("1 minute")
 const TRUST = Duration.toMillis("1 second")
 const SOONEST = Duration.toMillis("100 millis")
-const STEP = Duration.toMillis("1 second")
-const REPAIRS = 5
-const REPAIR_EVERY = Duration.toMillis("1 minute")

@@ -13,11 +13,12 @@ import {
   Stream
 } from "effect"
 import type { AccessToken } from "./AccessToken.js"
+import type { Entry } from "./Entry.js"
 import { decide } from "./Freshness.js"
 import { Peek, type Peeking } from "./Peek.js"
 import { plan } from "./Plan.js"
 import type { RefreshPolicy } from "./RefreshPolicy.js"
-import { type Entry, makeEngine, type TokenEngine } from "./TokenEngine.js"
+import { makeEngine, type TokenEngine } from "./TokenEngine.js"
 import { type InvalidOption, type TokenError, TokenRejected, type TokenStoreError, Unauthorized } from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
 import type { TokenSet } from "./TokenSet.js"

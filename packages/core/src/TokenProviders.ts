@@ -12,9 +12,10 @@ import {
   type Stream
 } from "effect"
 import type { AccessToken } from "./AccessToken.js"
+import type { Entry } from "./Entry.js"
 import { decide } from "./Freshness.js"
 import type { RefreshPolicy } from "./RefreshPolicy.js"
-import { type Entry, makeEngine } from "./TokenEngine.js"
+import { makeEngine } from "./TokenEngine.js"
 import { type InvalidOption, NoSource, type TokenError } from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
 import { fromEntry, type TokenProvider } from "./TokenProvider.js"

@@ -1,0 +1,95 @@
+import { Duration, Effect } from "effect"
+import type { AccessToken } from "./AccessToken.js"
+import type { Flight } from "./Flight.js"
+import { Halt, isClosed } from "./Halt.js"
+import type { Slot } from "./Slot.js"
+import type { TokenError } from "./TokenError.js"
+import type { TokenSource } from "./TokenSource.js"
+
+/** What the engine of one process knows of one key, besides what the protocol does. */
+export interface Entry extends Slot {
+  /** When the timer looks at it next. */
+  dueAt: number
+  usedAt: number
+  flight: Flight<AccessToken, TokenError> | undefined
+  /** Why there is no newer token, and until when it is pointless to try. */
+  halt: { readonly error: TokenError; readonly until: number; readonly at: number } | undefined
+  /** Moves with each `forget`, so that what was under way is dropped. */
+  epoch: number
+  /** How many more refreshes may be caused by refused tokens, as of `at`. */
+  repairs: { readonly left: number; readonly at: number }
+  /** Called with each newer token. */
+  listeners: Set<(token: AccessToken) => void> | undefined
+  /** Called when the row may have changed. */
+  hints: Set<() => void> | undefined
+}
+
+/** An entry that knows nothing yet. Its waits halt once the engine `isOver`. */
+export const makeEntry = (options: {
+  readonly key: string
+  readonly source: TokenSource
+  readonly ahead: unknown
+  readonly usedAt: number
+  readonly isOver: () => boolean
+}): Entry => {
+  const { ahead, isOver, key, source, usedAt } = options
+  const entry: Entry = {
+    key,
+    source,
+    current: undefined,
+    ahead,
+    owner: undefined,
+    unsaved: undefined,
+    failures: 0,
+    beyond: -1,
+    hint: (millis) => (isOver() ? new Halt({ error: isClosed(key), until: 0 }) : hint(entry, millis)),
+    dueAt: Number.POSITIVE_INFINITY,
+    usedAt,
+    flight: undefined,
+    halt: undefined,
+    epoch: 0,
+    repairs: { left: REPAIRS, at: 0 },
+    listeners: undefined,
+    hints: undefined
+  }
+  return entry
+}
+
+/** Waits for a `ring`, at most for `millis`. */
+export const hint = (entry: Entry, millis: number): Effect.Effect<void> =>
+  Effect.raceFirst(
+    Effect.async<void>((resume) => {
+      const wake = () => resume(Effect.void)
+      entry.hints ??= new Set()
+      const { hints } = entry
+      hints.add(wake)
+      return Effect.sync(() => {
+        hints.delete(wake)
+        if (hints.size === 0) entry.hints = undefined
+      })
+    }),
+    Effect.sleep(Math.min(millis, LONGEST))
+  )
+
+/** Wakes whoever waits for a hint that the row changed, or that the engine closes. */
+export const ring = (entry: Entry): void => {
+  for (const wake of entry.hints ?? []) wake()
+}
+
+/** Whether an attempt is pointless yet. A clock that went back since the last one does not make it so for longer. */
+export const isHalted = (halt: Entry["halt"], now: number): halt is NonNullable<Entry["halt"]> =>
+  halt !== undefined && halt.at <= now && now < halt.until
+
+/** Whether one more refused token may cause a refresh: five in a row, then one a minute. */
+export const takeRepair = (entry: Entry, now: number): boolean => {
+  const { at, left } = entry.repairs
+  const refilled = Math.floor((now - at) / REPAIR_EVERY)
+  const there = Math.min(REPAIRS, left + refilled)
+  if (there <= 0) return false
+  entry.repairs = { left: there - 1, at: there === REPAIRS ? now : at + refilled * REPAIR_EVERY }
+  return true
+}
+
+const LONGEST = Duration.toMillis("1 minute")
+const REPAIRS = 5
+const REPAIR_EVERY = Duration.toMillis("1 minute")
