@@ -1,4 +1,4 @@
-import { SqlClient } from "@effect/sql"
+import { SqlClient, Statement } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { afterEach, assert, it } from "@effect/vitest"
 import { TokenProvider, TokenSet, TokenStore } from "@evertoken/core"
@@ -75,6 +75,38 @@ onEach(
       }).pipe(Effect.scoped, Effect.provide(storeOn(setting(), setting().connect())))
     )
   }
+)
+
+onEach(
+  (name) => `a removal on ${name}`,
+  (setting) => {
+    it.live("lets no generation come again, though commits fall between its statements (P2, P10)", () =>
+      Effect.gen(function* () {
+        const table = setting().table("removed")
+        yield* SqlTokenStore.migrate({ table })
+        const { load, put, remove } = yield* SqlTokenStore.backend({ table })
+        const first = (yield* load("k")).now + 3_600_000 // ahead of the clock, which a new key would start from
+        const row = (generation: number, expected?: number) => ({
+          expected,
+          generation,
+          payload: "{}",
+          dueIn: undefined
+        })
+        yield* put("k", row(first))
+        const commits = Effect.forEach([1, 2, 3], (step) => put("k", row(first + step, first + step - 1)))
+        let left = 1
+        const meddled = Statement.withTransformer(remove("k"), (statement) =>
+          statement.compile()[0].trim().startsWith("DELETE") && left-- > 0
+            ? Effect.as(Effect.orDie(commits), statement)
+            : Effect.succeed(statement)
+        )
+        assert.isTrue(yield* meddled)
+        assert.isFalse(yield* put("k", row(first + (left < 1 ? 3 : 0))))
+        assert.isTrue(yield* put("k", row(first + 100)))
+      }).pipe(Effect.scoped, Effect.provide(setting().connect()))
+    )
+  },
+  [sqliteFile, postgres, mysql]
 )
 
 const shared = [postgres, mysql]
