@@ -175,12 +175,7 @@ const tokens = HttpApiGroup.make("tokens")
       .addError(TooLarge)
       .addError(Unavailable)
   )
-  .add(
-    HttpApiEndpoint.del("forget", "/v1/token")
-      .setUrlParams(Schema.Struct({ key }))
-      .addError(UnknownConnection)
-      .addError(Unavailable)
-  )
+  .add(HttpApiEndpoint.del("forget", "/v1/token").setUrlParams(Schema.Struct({ key })).addError(Unavailable))
 
 const connections = HttpApiGroup.make("connections")
   .add(
@@ -197,6 +192,7 @@ const connections = HttpApiGroup.make("connections")
   .add(
     HttpApiEndpoint.get("events", "/v1/events")
       .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .addError(TooManyRequests)
       .annotate(OpenApi.Description, "What happens to the tokens, as server-sent events of JSON. Never ends.")
   )
   .add(

@@ -1,4 +1,5 @@
-import { Clock, Duration, Effect, Layer, Option } from "effect"
+import { HttpApp, HttpServerResponse } from "@effect/platform"
+import { Clock, Duration, Effect, Layer, Option, type Scope } from "effect"
 import { Authenticate, CurrentCaller, Forbidden, TooManyRequests, Unauthenticated } from "./Api.js"
 import { type Caller, makeFind, may, type Verb } from "./ApiKeys.js"
 
@@ -16,12 +17,10 @@ export const layer = (
         const now = yield* Clock.currentTimeMillis
         const caller = Option.getOrUndefined(find(presented))
         if (caller === undefined) {
-          if (!guesses("", now))
-            return yield* new TooManyRequests({ message: "Too many requests without a known API key" })
+          yield* guesses("", now, "Too many requests without a known API key")
           return yield* new Unauthenticated({ message: "Show an API key that is known: Authorization: Bearer evk_…" })
         }
-        if (!allowed(caller.name, now))
-          return yield* new TooManyRequests({ message: "More requests than this API key is allowed" })
+        yield* allowed(caller.name, now, "More requests than this API key is allowed")
         return caller
       })
     }
@@ -43,13 +42,36 @@ export const permitAny = (verb: Verb) =>
     () => new Forbidden({ message: `This API key does not allow "${verb}"` })
   )
 
-/** A bucket for each name that holds `requests` and fills up within `per` milliseconds. */
+/** Tells the client, with whatever the answer is, to ask again in `millis`; in whole seconds, never too soon. */
+export const retryAfter = (millis: number): Effect.Effect<void> =>
+  HttpApp.appendPreResponseHandler((_, response) =>
+    Effect.succeed(HttpServerResponse.setHeader(response, "retry-after", `${Math.max(1, Math.ceil(millis / 1_000))}`))
+  )
+
+/** Gives each caller at most `most` places at a time, each until the scope closes: for a request, when it is over. */
+export const makePlaces = (most: number) => {
+  const taken = new Map<string, number>()
+  const add = (name: string, count: number) => taken.set(name, (taken.get(name) ?? 0) + count)
+  const message = `This API key has ${most} streams of events open, as many as it may; close one first`
+  return (name: string): Effect.Effect<void, TooManyRequests, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        if ((taken.get(name) ?? 0) >= most) return new TooManyRequests({ message })
+        add(name, 1)
+        return Effect.void
+      }),
+      () => Effect.sync(() => add(name, -1))
+    )
+}
+
+/** A bucket for each name that holds `requests` and fills up within `per` milliseconds; fails where it is empty. */
 const makeRate = (requests: number, per: number) => {
   const buckets = new Map<string, { left: number; at: number }>()
-  return (name: string, now: number): boolean => {
+  return (name: string, now: number, message: string): Effect.Effect<void, TooManyRequests> => {
     const { at, left } = buckets.get(name) ?? { left: requests, at: now }
     const full = Math.min(requests, left + (Math.max(0, now - at) / per) * requests)
     buckets.set(name, { left: full < 1 ? full : full - 1, at: now })
-    return full >= 1
+    if (full >= 1) return Effect.void
+    return Effect.zipRight(retryAfter(((1 - full) * per) / requests), new TooManyRequests({ message }))
   }
 }

@@ -1,5 +1,13 @@
 import { HttpApiBuilder, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { type AccessToken, type NoSource, type TokenError, TokenProviders, TokenSet, TokenStore } from "@evertoken/core"
+import {
+  type AccessToken,
+  type NoSource,
+  type TokenError,
+  TokenProviders,
+  TokenSet,
+  TokenStore,
+  type TokenStoreError
+} from "@evertoken/core"
 import { Clock, Duration, Effect, Layer, Option, Redacted, Schedule, Schema, Stream } from "effect"
 import {
   Api,
@@ -16,15 +24,17 @@ import {
   UnknownConnection
 } from "./Api.js"
 import { may } from "./ApiKeys.js"
-import { permit, permitAny } from "./Guard.js"
+import { makePlaces, permit, permitAny, retryAfter } from "./Guard.js"
 import { connectionOf } from "./Health.js"
 import * as Prometheus from "./Prometheus.js"
+import { makeShared } from "./Shared.js"
 import * as StatusPage from "./StatusPage.js"
 
 /** What the API does. */
 export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
   Effect.gen(function* () {
     const providers = yield* TokenProviders
+    const store = yield* TokenStore
     return handlers
       .handle("get", ({ urlParams: { key, minValidity = 0, rejected } }) =>
         Effect.gen(function* () {
@@ -43,7 +53,10 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
             )
           }
           return yield* tokenOf(key, token)
-        }).pipe(Effect.catchTags(toAnswer))
+        }).pipe(
+          Effect.tapErrorTag("TokenEndpointError", (error) => sayWhen(store, key, error)),
+          Effect.catchTags(toAnswer)
+        )
       )
       .handleRaw("reject", ({ request }) =>
         Effect.gen(function* () {
@@ -71,7 +84,7 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
           )
           return yield* HttpServerResponse.json({ key, generation })
         }).pipe(
-          Effect.catchTags({ NoSource: unknown, TokenStoreError: unavailable }),
+          Effect.catchTags({ NoSource: unknown, TokenStoreError: unkept }),
           Effect.catchTag("HttpBodyError", () => new Unavailable({ message: "The answer could not be written" }))
         )
       )
@@ -80,7 +93,11 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
           yield* permit("forget", key)
           const provider = yield* providers.of(key)
           yield* provider.forget
-        }).pipe(Effect.catchTags({ NoSource: unknown, TokenStoreError: unavailable }))
+        }).pipe(
+          // Nobody knows where to revoke them, but they can go.
+          Effect.catchTag("NoSource", () => Effect.asVoid(store.remove(key))),
+          Effect.catchTag("TokenStoreError", unkept)
+        )
       )
   })
 )
@@ -89,6 +106,7 @@ export const connections = HttpApiBuilder.group(Api, "connections", (handlers) =
   Effect.gen(function* () {
     const providers = yield* TokenProviders
     const store = yield* TokenStore
+    const place = makePlaces(MOST_STREAMS)
     return handlers
       .handle("list", ({ urlParams: { after, limit = 100 } }) =>
         Effect.gen(function* () {
@@ -108,6 +126,7 @@ export const connections = HttpApiBuilder.group(Api, "connections", (handlers) =
       .handleRaw("events", () =>
         Effect.gen(function* () {
           const caller = yield* permitAny("watch")
+          yield* place(caller.name)
           const told = providers.events.pipe(
             Stream.filter(({ key }) => may(caller, "watch", key)),
             Stream.map(({ _tag, ...event }) => `event: ${_tag}\ndata: ${JSON.stringify(event)}\n\n`)
@@ -132,13 +151,10 @@ export const connections = HttpApiBuilder.group(Api, "connections", (handlers) =
 export const system = HttpApiBuilder.group(Api, "system", (handlers) =>
   Effect.gen(function* () {
     const store = yield* TokenStore
+    const ready = makeShared(Effect.as(store.load("evertoken ready?"), { status: "ready" as const }))
     return handlers
       .handle("health", () => Effect.succeed({ status: "up" as const }))
-      .handle("ready", () =>
-        store
-          .load("evertoken ready?")
-          .pipe(Effect.as({ status: "ready" as const }), Effect.catchTag("TokenStoreError", unavailable))
-      )
+      .handle("ready", () => Effect.catchTag(ready, "TokenStoreError", unavailable))
       .handleRaw("page", () =>
         Effect.succeed(
           HttpServerResponse.text(StatusPage.html, {
@@ -194,6 +210,21 @@ const unknown = ({ key }: NoSource) => new UnknownConnection({ message: `No conn
 
 const unavailable = (error: { readonly message: string }) => new Unavailable({ message: error.message })
 
+const unkept = (error: TokenStoreError): Effect.Effect<never, BadRequest | Unavailable> =>
+  error.reason === "key" ? new BadRequest({ message: error.message }) : unavailable(error)
+
+/** Tells the client when the next attempt is, as the row says, or else as long as the server asked to wait. */
+const sayWhen = Effect.fnUntraced(function* (
+  store: TokenStore["Type"],
+  key: string,
+  { retryAfter: asked }: Extract<TokenError, { _tag: "TokenEndpointError" }>
+) {
+  const record = yield* Effect.orElseSucceed(Effect.timeout(store.load(key), "1 second"), () => Option.none())
+  const left = (Option.getOrUndefined(record)?.retryAt ?? 0) - (yield* Clock.currentTimeMillis)
+  const wait = left > 0 ? left : asked
+  if (wait !== undefined) yield* retryAfter(wait)
+})
+
 const needsLogin =
   (reason: string) =>
   ({ code, message }: { readonly message: string; readonly code?: string | undefined }) =>
@@ -208,10 +239,11 @@ const toAnswer = {
     new Misconfigured({ message, code }),
   TokenEndpointError: ({ message, retryAfter }: Extract<TokenError, { _tag: "TokenEndpointError" }>) =>
     new Unavailable({ message, retryAfter }),
-  TokenStoreError: unavailable,
+  TokenStoreError: unkept,
   Unauthorized: unavailable
 }
 
 const BOUND = "A DPoP token is of no use here: the key that it is bound to cannot be handed on with it"
 const LARGEST = 65_536
 const MOST_PAGES = 50
+const MOST_STREAMS = 16

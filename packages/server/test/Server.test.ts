@@ -1,9 +1,10 @@
 import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
+import { refuse } from "@evertoken/authority"
 import { TokenProvider, TokenRejected, TokenSet } from "@evertoken/core"
 import { RemoteTokenProvider } from "@evertoken/server"
-import { Effect, Redacted, Schedule, type Scope } from "effect"
-import { start } from "./Service.js"
+import { Effect, Logger, Option, Redacted, Schedule, type Scope } from "effect"
+import { start, storeAt } from "./Service.js"
 
 describe("the token service", () => {
   holds("hands out one token for any number of callers, and a newer one for a rejected one", () =>
@@ -75,6 +76,59 @@ describe("the token service", () => {
     })
   )
 
+  holds(
+    "forgets tokens whose connection is no longer declared, for whoever may, and asks no authorization server",
+    () =>
+      Effect.gen(function* () {
+        const { authority, call, reader, settings } = yield* start()
+        const store = yield* storeAt(settings.database ?? "")
+        const [at, forget] = ["/v1/token?key=tenant-a/gone", { method: "DELETE" }]
+        yield* store.put("tenant-a/gone", TokenSet.make({ accessToken: "access", refreshToken: "refresh" }), undefined)
+        assert.strictEqual((yield* call(at)).status, 404)
+        assert.strictEqual((yield* call(at, { ...forget, as: reader })).status, 403)
+        assert.isTrue(Option.isSome(yield* store.load("tenant-a/gone")))
+        assert.strictEqual((yield* call(at, forget)).status, 204)
+        assert.isTrue(Option.isNone(yield* store.load("tenant-a/gone")))
+        assert.strictEqual((yield* call(at, forget)).status, 204)
+        assert.deepStrictEqual(yield* authority.log, [])
+      })
+  )
+
+  holds("says in Retry-After when the next attempt is, also to whoever asks later", () =>
+    Effect.gen(function* () {
+      const { authority, call } = yield* start()
+      yield* authority.break(refuse(503, { retryAfter: "100 seconds" }))
+      const first = yield* call("/v1/token?key=billing")
+      yield* Effect.sleep("1200 millis")
+      const later = yield* call("/v1/token?key=billing")
+      for (const { headers, status } of [first, later]) {
+        assert.strictEqual(status, 503)
+        const seconds = Number(headers.get("retry-after"))
+        assert.isTrue(seconds >= 90 && seconds <= 100, `${seconds}`)
+      }
+      assert.strictEqual((yield* authority.tokenRequests).length, 1)
+      assert.isNull((yield* call("/v1/token?key=acme/app")).headers.get("retry-after"))
+    })
+  )
+
+  for (const [host, warns] of [
+    ["127.0.0.1", false],
+    ["localhost", false],
+    ["0.0.0.0", true]
+  ] as const) {
+    holds(`${warns ? "warns" : "does not warn"} at its start that tokens leave in the clear on ${host}`, () =>
+      Effect.gen(function* () {
+        const warnings: Array<string> = []
+        const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+          if (logLevel.label === "WARN") warnings.push(String(message))
+        })
+        yield* Effect.provide(start({ host }), Logger.replace(Logger.defaultLogger, logger))
+        const told = `listen.host: ${host} can be reached from elsewhere, and tokens leave in the clear; let a proxy end TLS`
+        assert.deepStrictEqual(warnings, warns ? [told] : [])
+      })
+    )
+  }
+
   holds("lets a caller do what its API key allows, and nothing else", () =>
     Effect.gen(function* () {
       const { call, reader } = yield* start()
@@ -115,11 +169,37 @@ describe("the token service", () => {
     })
   )
 
+  holds("tells as an event, and with the token, that less was granted than before", () =>
+    Effect.gen(function* () {
+      const { admin, authority, call, url } = yield* start()
+      const key = "acme/app"
+      const { accessToken, refreshToken } = yield* authority.mint()
+      const pair = { accessToken: Redacted.value(accessToken), refreshToken: Redacted.value(refreshToken) }
+      const body = JSON.stringify({ key, ...pair, expiresIn: 300, scopes: ["openid", "never-granted"] })
+      const { generation } = (yield* call("/v1/token", { method: "PUT", body })).json
+      const { json, told } = yield* Effect.promise(async () => {
+        const headers = { authorization: `Bearer ${Redacted.value(admin)}` }
+        const response = await fetch(`${url}/v1/events`, { headers })
+        const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+        let told = (await reader?.read())?.value ?? ""
+        const got = await fetch(`${url}/v1/token?key=${key}&rejected=${generation}`, { headers })
+        while (!/event: ScopeReduced\n.*\n/.test(told)) told += (await reader?.read())?.value ?? ""
+        await reader?.cancel()
+        return { told, json: await got.json() }
+      })
+      assert.notInclude(json.scopes, "never-granted")
+      const [, data = ""] = /event: ScopeReduced\ndata: (.*)\n/.exec(told) ?? []
+      assert.deepStrictEqual(JSON.parse(data), { key, scopes: json.scopes })
+    })
+  )
+
   holds("limits how often a caller asks, and how often anybody guesses", () =>
     Effect.gen(function* () {
       const { call } = yield* start({ rate: 5 })
       const many = yield* Effect.replicateEffect(call("/v1/connections"), 12)
       assert.isAtLeast(many.filter(({ status }) => status === 429).length, 4)
+      for (const { headers, status } of many)
+        assert.strictEqual(headers.get("retry-after"), status === 429 ? "1" : null)
       const guesses = yield* Effect.replicateEffect(call("/v1/connections", { as: Redacted.make("guess") }), 60)
       assert.isAtLeast(guesses.filter(({ status }) => status === 429).length, 10)
     })

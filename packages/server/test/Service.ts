@@ -25,6 +25,8 @@ export const caller = (name: string, verbs: ReadonlyArray<Verb>, keys: ReadonlyA
 interface StartOptions {
   readonly lifetime?: Duration.DurationInput
   readonly rate?: number
+  /** In place of the loopback. */
+  readonly host?: string
   /** In place of a `billing` and of what ends in `/app`. */
   readonly connections?: ReadonlyArray<unknown>
   /** Beside the usual. */
@@ -40,7 +42,7 @@ export const start = (options: StartOptions = {}) =>
     const admin = caller("admin", ["read", "put", "forget", "watch", "metrics"])
     const reader = caller("reader", ["read"], ["tenant-a/*"])
     const json = {
-      listen: { port },
+      listen: { host: options.host, port },
       database: `file:${join(path, "tokens.db")}`,
       connections: options.connections ?? [
         { key: "billing", grant: "client_credentials", ...endpoint(authority, "billing") },

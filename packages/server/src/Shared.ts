@@ -1,0 +1,20 @@
+import { Deferred, Effect, FiberId } from "effect"
+
+/** `look` once for all who ask within a second of its end, also where whoever asked first has hung up. */
+export const makeShared = <A, E>(look: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  let last: Deferred.Deferred<A, E> | undefined
+  const start = Effect.suspend(() => {
+    if (last !== undefined) return Effect.succeed(last)
+    const answer = Deferred.unsafeMake<A, E>(FiberId.none)
+    last = answer
+    return look.pipe(
+      Effect.interruptible,
+      Effect.intoDeferred(answer),
+      Effect.zipRight(Effect.sleep("1 second")),
+      Effect.zipRight(Effect.sync(() => (last = undefined))),
+      Effect.forkDaemon,
+      Effect.as(answer)
+    )
+  })
+  return Effect.flatMap(Effect.uninterruptible(start), Deferred.await)
+}
