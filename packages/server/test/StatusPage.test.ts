@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import type { Authority } from "@evertoken/authority"
 import { Effect, Redacted } from "effect"
-import { chromium } from "playwright-core"
+import { chromium, type Page, type Route } from "playwright-core"
 import { environment, start } from "./Service.js"
 
 const browser = [process.env.EVERTOKEN_TEST_CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome"].find(
@@ -59,9 +59,7 @@ describe.skipIf(browser === undefined)(`the status page in a real browser${why}`
           for (const secret of secrets) assert.notInclude(content, secret)
           const late = await chrome.newPage()
           await late.addInitScript("const now=Date.now;Date.now=()=>now()+3_600_000")
-          await late.goto(url)
-          await late.fill("#key", Redacted.value(admin))
-          await late.click("#in button")
+          await signIn(late, url, admin)
           await late.waitForSelector("text=/^expires in \\d+ (s|min)$/")
           await late.close()
           await page.click("#out")
@@ -78,7 +76,48 @@ describe.skipIf(browser === undefined)(`the status page in a real browser${why}`
       })
     })
   )
+
+  it.scopedLive("says where it lists only the first 5000 connections", () =>
+    Effect.gen(function* () {
+      const { admin, url } = yield* start()
+      yield* Effect.promise(async () => {
+        const chrome = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] })
+        try {
+          for (const [total, says] of [
+            [4_999, "4999 healthy"],
+            [5_001, "5000 healthy; the first 5000 by name, there are more"]
+          ] as const) {
+            const page = await chrome.newPage()
+            await page.route("**/v1/connections*", list(total))
+            await signIn(page, url, admin)
+            await page.waitForSelector("text=/^\\d+ healthy/")
+            assert.strictEqual(await page.locator("#sum").textContent(), says)
+            assert.strictEqual(await page.locator("#list li").count(), Math.min(total, 5_000))
+            await page.close()
+          }
+        } finally {
+          await chrome.close()
+        }
+      })
+    })
+  )
 })
+
+const signIn = async (page: Page, url: string, admin: Redacted.Redacted) => {
+  await page.goto(url)
+  await page.fill("#key", Redacted.value(admin))
+  await page.click("#in button")
+}
+
+/** Answers as a service with `total` connections does. */
+const list = (total: number) => (route: Route) => {
+  const after = Number(new URL(route.request().url()).searchParams.get("after") ?? 0)
+  const last = Math.min(total, after + 500)
+  const connections = Array.from({ length: last - after }, (_, at) => ({
+    ...{ key: `k${after + at}`, health: "ok", generation: 1, failures: 0 }
+  }))
+  return route.fulfill({ json: { connections, next: connections.length > 0 ? String(last) : undefined } })
+}
 
 const shots = process.env.EVERTOKEN_TEST_SCREENSHOTS
 
