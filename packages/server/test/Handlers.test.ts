@@ -108,7 +108,7 @@ describe("the handlers", () => {
     })
   )
 
-  it.scopedLive("what no store can keep is a bad request, with or without a source", () =>
+  it.scopedLive("DELETE /v1/token: a key that no store can keep is a bad request", () =>
     Effect.gen(function* () {
       const { call } = yield* serve({ remove: (key) => new TokenStoreError({ reason: "key", key }) })
       const { json, status } = yield* call("/v1/token?key=%00", { method: "DELETE" })
