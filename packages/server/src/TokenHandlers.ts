@@ -1,0 +1,101 @@
+import { HttpApiBuilder, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { type AccessToken, TokenProviders, TokenSet, TokenStore } from "@evertoken/core"
+import { Clock, Duration, Effect, Option, Schema } from "effect"
+import { sayWhen, toAnswer, tokenOf, unkept, unknown } from "./Answers.js"
+import { Api, BadRequest, NewTokens, Rejection, TooLarge, Unavailable } from "./Api.js"
+import { permit } from "./Guard.js"
+
+/** Hands out tokens, takes new ones, and what is said of them. */
+export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
+  Effect.gen(function* () {
+    const providers = yield* TokenProviders
+    const store = yield* TokenStore
+    return handlers
+      .handle("get", ({ urlParams: { key, minValidity = 0, rejected } }) =>
+        Effect.gen(function* () {
+          yield* permit("read", key)
+          const provider = yield* providers.of(key)
+          let token = yield* provider.get
+          if (rejected === token.generation) {
+            yield* provider.reject(token)
+            token = yield* provider.get
+          }
+          const now = yield* Clock.currentTimeMillis
+          if (isShort(token, minValidity * 1_000, now)) {
+            token = yield* providers.renew(key, token.generation).pipe(
+              Effect.map((renewal) => renewal.token),
+              Effect.orElseSucceed(() => token)
+            )
+          }
+          return yield* tokenOf(key, token)
+        }).pipe(
+          Effect.tapErrorTag("TokenEndpointError", (error) => sayWhen(store, key, error)),
+          Effect.catchTags(toAnswer)
+        )
+      )
+      .handleRaw("reject", ({ request }) =>
+        Effect.gen(function* () {
+          const { generation, key } = yield* body(request, Rejection)
+          yield* permit("read", key)
+          const provider = yield* providers.of(key)
+          const token = yield* Effect.option(provider.get)
+          if (Option.isSome(token) && token.value.generation === generation) yield* provider.reject(token.value)
+          return HttpServerResponse.empty()
+        }).pipe(Effect.catchTag("NoSource", unknown))
+      )
+      .handleRaw("put", ({ request }) =>
+        Effect.gen(function* () {
+          const { expiresIn, key, refreshTokenExpiresIn, ...given } = yield* body(request, NewTokens)
+          yield* permit("put", key)
+          if (given.tokenType?.toLowerCase() === "dpop") return yield* new BadRequest({ message: BOUND })
+          const provider = yield* providers.of(key)
+          const seconds = (count: number | undefined) => (count === undefined ? undefined : Duration.seconds(count))
+          const { generation } = yield* provider.put(
+            TokenSet.make({
+              ...given,
+              expiresIn: seconds(expiresIn),
+              refreshTokenExpiresIn: seconds(refreshTokenExpiresIn)
+            })
+          )
+          return yield* HttpServerResponse.json({ key, generation })
+        }).pipe(
+          Effect.catchTags({ NoSource: unknown, TokenStoreError: unkept }),
+          Effect.catchTag("HttpBodyError", () => new Unavailable({ message: "The answer could not be written" }))
+        )
+      )
+      .handle("forget", ({ urlParams: { key } }) =>
+        Effect.gen(function* () {
+          yield* permit("forget", key)
+          const provider = yield* providers.of(key)
+          yield* provider.forget
+        }).pipe(
+          // Nobody knows where to revoke them, but they can go.
+          Effect.catchTag("NoSource", () => Effect.asVoid(store.remove(key))),
+          Effect.catchTag("TokenStoreError", unkept)
+        )
+      )
+  })
+)
+
+/** The body of a request, bounded and checked. What was sent is repeated nowhere. */
+const body = <A, I>(request: HttpServerRequest.HttpServerRequest, schema: Schema.Schema<A, I>) =>
+  Effect.gen(function* () {
+    const length = Number(request.headers["content-length"] ?? 0)
+    if (length > LARGEST) return yield* new TooLarge({ message: "The body is too large" })
+    const text = yield* request.text.pipe(
+      HttpServerRequest.withMaxBodySize(Option.some(LARGEST)),
+      Effect.timeout("10 seconds"),
+      Effect.mapError(() => new TooLarge({ message: "The body is too large, or did not come" }))
+    )
+    return yield* Option.match(Schema.decodeOption(Schema.parseJson(schema))(text), {
+      onNone: () => Effect.fail(new BadRequest({ message: "The body is not the JSON that /docs describes" })),
+      onSome: Effect.succeed
+    })
+  })
+
+/** Whether `token` ends sooner than was asked for, and is old enough that a newer one would last longer. */
+const isShort = ({ expiresAt, obtainedAt }: AccessToken, wanted: number, now: number): boolean =>
+  expiresAt !== undefined && expiresAt - now < Math.min(wanted, (expiresAt - obtainedAt) / 2)
+
+const BOUND = "A DPoP token is of no use here: the key that it is bound to cannot be handed on with it"
+const LARGEST = 65_536
