@@ -1,5 +1,5 @@
 import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Schedule, type Scope } from "effect"
-
+import { Strays } from "./Strays.js"
 import { InvalidOption, type TokenStoreError } from "./TokenError.js"
 import { claims, outcomes } from "./TokenMetrics.js"
 import { type Renewal, TokenProviders, type TokenProvidersOptions } from "./TokenProviders.js"
@@ -111,8 +111,7 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   const places = yield* Effect.makeSemaphore(concurrency)
   const crew = yield* FiberSet.make<void>()
   const busy = new Set<string>()
-  /** Keys that nobody knew a source of, and until when nobody looks for one again. Their rows stay as they are. */
-  const strays = new Map<string, Stray>()
+  const strays = new Strays(lasts)
   let taken = 0
 
   const renew = ({ generation, key }: TokenChange, note: (outcome: Outcome) => void) =>
@@ -125,7 +124,7 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
         }),
         onFailure: (error): Outcome => ({ _tag: "Failed", key, error })
       }),
-      Effect.tap((outcome) => stray(outcome)),
+      Effect.tap(stray),
       Effect.tap((outcome) => {
         note(outcome)
         return Metric.increment(Metric.tagged(outcomes, "outcome", WorkerSummary.labelOf(outcome)))
@@ -133,19 +132,15 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
       Effect.ensuring(Effect.sync(() => busy.delete(key)))
     )
 
-  /** What has no source is told of once and looked at less and less often, since its row may stay for good. */
-  const stray = Effect.fnUntraced(function* (outcome: Outcome) {
-    const { key } = outcome
-    const known = strays.get(key)
-    if (outcome._tag !== "Failed" || outcome.error._tag !== "NoSource") {
-      strays.delete(key)
-      return
-    }
-    const rest = known === undefined ? lasts : Math.min(known.rest * 2, Math.max(lasts, LONGEST_REST))
-    strays.set(key, { rest, until: (yield* Clock.currentTimeMillis) + rest })
-    if (known === undefined)
-      yield* Effect.logWarning(`${outcome.error.message}. It is not renewed; its row stays as it is`)
-  })
+  /** What has no source is told of once, and its row stays as it is. */
+  const stray = (outcome: Outcome) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      outcome._tag === "Failed" && outcome.error._tag === "NoSource"
+        ? Effect.when(Effect.logWarning(`${outcome.error.message}. It is not renewed; its row stays as it is`), () =>
+            strays.add(outcome.key, now)
+          )
+        : Effect.sync(() => strays.remove(outcome.key))
+    )
 
   /** Keeps a place until the key is renewed, but no longer than a quick one takes: a slow endpoint holds up no others. */
   const work = (claimed: TokenChange, note: (outcome: Outcome) => void) =>
@@ -164,7 +159,7 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
     yield* Metric.incrementBy(claims, claimed.length)
     const now = yield* Clock.currentTimeMillis
     const news = claimed.filter(({ key }) => !busy.has(key) && seen?.has(key) !== true)
-    const fresh = news.filter(({ key }) => !isResting(strays.get(key), now))
+    const fresh = news.filter(({ key }) => !strays.isResting(key, now))
     for (const one of fresh) {
       busy.add(one.key)
       seen?.add(one.key)
@@ -181,15 +176,5 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   return { round, idle: FiberSet.awaitEmpty(crew) }
 })
 
-interface Stray {
-  readonly rest: number
-  readonly until: number
-}
-
-/** Whether it is too early to look again. A clock that went back makes it no earlier. */
-const isResting = (stray: Stray | undefined, now: number): boolean =>
-  stray !== undefined && now < stray.until && stray.until - now <= stray.rest
-
 const QUICK = Duration.toMillis("1 second")
 const SLOW = 16
-const LONGEST_REST = Duration.toMillis("1 hour")
