@@ -8,6 +8,8 @@ export const LogEntry = Schema.Struct({
   /** How long the work took, in milliseconds, delays included. */
   took: Schema.Number,
   client: Schema.optional(Schema.String),
+  /** The `User-Agent` that the client gave itself. */
+  agent: Schema.optional(Schema.String),
   grantType: Schema.optional(Schema.String),
   /**
    * `ok`: tokens were issued, or the question answered. `refused`: the server said no. `unavailable`: a fault answered.

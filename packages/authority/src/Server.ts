@@ -93,8 +93,9 @@ const watch = (provider: Provider, state: State) => {
       context.respond = false
       context.res.destroy()
     }
-    const record = (entry: Omit<LogEntry, "endpoint" | "at" | "took">) => {
-      const kept = present({ endpoint, at: started, took: Date.now() - started, ...entry })
+    const agent = context.get("user-agent") || undefined
+    const record = (entry: Omit<LogEntry, "endpoint" | "at" | "took" | "agent">) => {
+      const kept = present({ endpoint, at: started, took: Date.now() - started, agent, ...entry })
       state.entries.push(kept)
       context.res.once("close", () => {
         if (!context.res.writableFinished) kept.delivered = false

@@ -11,6 +11,7 @@ describe("two services, two workers, one database, an authorization server that 
       Effect.gen(function* () {
         const report = yield* endToEnd({ seconds, connections: seconds < 60 ? 60 : 200, clients: 10 })
         yield* Effect.sync(() => console.log(JSON.stringify({ ...report, failures: report.failures.length })))
+        assert.deepStrictEqual(report.unexplained, [])
         assert.deepStrictEqual(report.failures.slice(0, 3), [])
         assert.strictEqual(report.alarms, 0)
         assert.strictEqual(report.inactive, 0)

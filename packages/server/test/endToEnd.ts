@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { Authority, clients as known } from "@evertoken/authority"
+import { Authority, clients as known, type LogEntry } from "@evertoken/authority"
 import { Effect, Redacted } from "effect"
 import { postgres } from "../../store-sql/test/Database.js"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
@@ -15,6 +15,10 @@ export interface Report {
   readonly kills: number
   readonly refreshes: number
   readonly alarms: number
+  /** How often a refresh token came again that had brought tokens already. */
+  readonly replays: number
+  /** Those of them that no process was killed before. */
+  readonly unexplained: ReadonlyArray<string>
   readonly inactive: number
   readonly exits: ReadonlyArray<number | null>
 }
@@ -42,11 +46,12 @@ export const endToEnd = (options: {
         connections: [
           {
             ...{ key: "*", grant: "refresh_token", tokenEndpoint: authority.tokenEndpoint },
-            ...{ clientId: "app", clientSecret: "env:APP_SECRET", replayWindow: "8 seconds" }
+            ...{ clientId: "app", clientSecret: "env:APP_SECRET", replayWindow: "8 seconds" },
+            headers: { "user-agent": `member ${fleet.length}` }
           }
         ],
         callers: [admin.setting],
-        policy: { lease: "2 seconds" },
+        policy: { lease: `${LEASE} millis` },
         worker: { every: "500 millis" },
         rate: { requests: 100_000, per: "1 second" }
       }
@@ -97,13 +102,13 @@ export const endToEnd = (options: {
     const clients = Array.from({ length: options.clients }, (_, at) => client(at))
     const end = Date.now() + options.seconds * 1_000
     const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
-    let kills = 0
+    const kills: Array<Kill> = []
     yield* Effect.promise(async () => {
       for (let turn = 0; Date.now() < end; turn++) {
         await pause(Math.min(2_000, options.seconds * 50))
         const member = fleet[turn % fleet.length]
+        kills.push({ agent: `member ${turn % fleet.length}`, at: Date.now() })
         await member?.kill()
-        kills++
         await pause(500)
         await member?.start()
       }
@@ -114,12 +119,41 @@ export const endToEnd = (options: {
     const requests = yield* authority.tokenRequests
     const { calls, detours, failures, inactive } = state
     const report: Report = {
-      ...{ calls, detours, failures, inactive, kills, exits },
+      ...{ calls, detours, failures, inactive, exits },
+      kills: kills.length,
       refreshes: requests.filter(({ outcome }) => outcome === "ok").length,
-      alarms: requests.filter(({ alarm }) => alarm).length
+      alarms: requests.filter(({ alarm }) => alarm).length,
+      ...again(requests, kills)
     }
     return report
   })
+
+interface Kill {
+  readonly agent: string
+  readonly at: number
+}
+
+/** The refresh tokens that came again, and whether whoever sent them first was killed about that time. */
+const again = (requests: ReadonlyArray<LogEntry>, kills: ReadonlyArray<Kill>) => {
+  const spent = new Map<string, LogEntry>()
+  const unexplained: Array<string> = []
+  let replays = 0
+  for (const entry of [...requests].sort((a, b) => a.at - b.at)) {
+    const { alarm, at, outcome, presented } = entry
+    if (presented === undefined) continue
+    const first = spent.get(presented)
+    if (first !== undefined) {
+      replays++
+      const told = `${presented} of ${first.agent}: again after ${at - first.at} ms`
+      const [from, to] = [first.at - LEASE, first.at + first.took + LEASE]
+      if (!kills.some(({ agent, at }) => agent === first.agent && from <= at && at <= to)) unexplained.push(told)
+      if (alarm) console.log(`alarm: ${told}`)
+    } else if (outcome === "ok") spent.set(presented, entry)
+  }
+  return { replays, unexplained }
+}
+
+const LEASE = 2_000
 
 interface Member {
   readonly worker: boolean
