@@ -42,7 +42,9 @@ const copy = async (): Promise<string> => {
 
 const run = (cwd: string, command: string, args: ReadonlyArray<string>) =>
   new Promise<{ readonly ok: boolean; readonly ended: boolean; readonly output: string }>((resolve) => {
-    const child = spawn(command, args, { cwd, timeout: 180_000, killSignal: "SIGKILL" })
+    const child = spawn(command, args, { cwd, detached: true })
+    // With all that it started: a test that spins does not end by itself.
+    const limit = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, "SIGKILL"), 180_000)
     let output = ""
     child.stdout.on("data", (data) => {
       output += data
@@ -50,7 +52,10 @@ const run = (cwd: string, command: string, args: ReadonlyArray<string>) =>
     child.stderr.on("data", (data) => {
       output += data
     })
-    child.on("close", (code) => resolve({ ok: code === 0, ended: code !== null, output }))
+    child.on("close", (code) => {
+      clearTimeout(limit)
+      resolve({ ok: code === 0, ended: code !== null, output })
+    })
   })
 
 const simulator = async (work: string): Promise<string | undefined> => {

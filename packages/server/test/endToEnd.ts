@@ -144,7 +144,8 @@ const again = (requests: ReadonlyArray<LogEntry>, kills: ReadonlyArray<Kill>) =>
     const first = spent.get(presented)
     if (first !== undefined) {
       replays++
-      const told = `${presented} of ${first.agent}: again after ${at - first.at} ms`
+      const since = kills.filter(({ agent }) => agent === first.agent).map(({ at }) => first.at - at)
+      const told = `${presented} of ${first.agent}: again after ${at - first.at} ms; killed ${since.join(", ")} ms before`
       const [from, to] = [first.at - LEASE, first.at + first.took + LEASE]
       if (!kills.some(({ agent, at }) => agent === first.agent && from <= at && at <= to)) unexplained.push(told)
       if (alarm) console.log(`alarm: ${told}`)
