@@ -138,11 +138,12 @@ describe("TokenProvider", () => {
 
   holds("P9: a schedule of one's own that renews at once does not cause a refresh on each call either", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: "1 minute" })
+      const server = yield* fakeServer({ lives: "1 minute", takes: "100 millis" })
       const provider = yield* make(server, { ahead: Schedule.forever })
       for (let second = 0; second < 60; second++) {
-        yield* provider.get
+        const getting = yield* Effect.fork(provider.get)
         yield* TestClock.adjust("1 second")
+        yield* Fiber.join(getting)
       }
       assert.isAtMost(server.posts(), 3)
       assert.isAtLeast(server.posts(), 2)
