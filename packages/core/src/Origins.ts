@@ -1,5 +1,6 @@
 import { HttpClientRequest } from "@effect/platform"
-import { Effect, identity, Option, Predicate } from "effect"
+import { Effect, identity, Option } from "effect"
+import { safeUrl } from "./SafeUrl.js"
 import { InvalidOption } from "./TokenError.js"
 
 /** Where a token may go. One of the two is required; nothing is guessed. */
@@ -26,7 +27,7 @@ export const resolveOrigins = (options: OriginOptions): Effect.Effect<Origins, I
     }
     const allowed = new Set<string>()
     for (const origin of origins) {
-      const url = safeUrl(origin)
+      const url = plainUrl(origin)
       if (url === undefined || url.pathname !== "/") {
         return yield* new InvalidOption({ option: "origins", expected: ORIGINS })
       }
@@ -39,7 +40,7 @@ export const resolveOrigins = (options: OriginOptions): Effect.Effect<Origins, I
       return url !== undefined && allowed.has(url.origin)
     }
     if (baseUrl === undefined) return { has, resolve: identity }
-    const base = safeUrl(baseUrl)
+    const base = plainUrl(baseUrl)
     if (base === undefined) return yield* new InvalidOption({ option: "baseUrl", expected: BASE })
     allowed.add(base.origin)
     const prefix = base.href.replace(/\/$/, "")
@@ -51,15 +52,9 @@ export const resolveOrigins = (options: OriginOptions): Effect.Effect<Origins, I
   })
 
 const ABSOLUTE = /^[a-z][a-z\d+.-]*:/i
-const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/
 const ORIGINS =
   'a list with at least one origin, such as "https://api.example.com": https without a path (http on the loopback only)'
 const BASE = 'an https URL without query, such as "https://api.example.com/v2" (http on the loopback only)'
 
-const parseUrl = Option.liftThrowable((value: string) => new URL(value))
-
-const safeUrl = (value: unknown): URL | undefined => {
-  const url = Predicate.isString(value) ? Option.getOrUndefined(parseUrl(value)) : undefined
-  if (url === undefined || url.username !== "" || url.password !== "" || /[?#*]/.test(url.href)) return undefined
-  return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname)) ? url : undefined
-}
+const plainUrl = (value: unknown): URL | undefined =>
+  Option.getOrUndefined(Option.filter(safeUrl(value), ({ href }) => !/[?#*]/.test(href)))

@@ -3,6 +3,7 @@ import { Clock, Effect, Option, Predicate } from "effect"
 import { parseJson } from "./Expiry.js"
 import { initOf, prepared } from "./Hop.js"
 import { TokenUse } from "./Replay.js"
+import { safeUrl } from "./SafeUrl.js"
 import { InvalidOption, TokenEndpointError } from "./TokenError.js"
 
 /** One request to a token endpoint, and the secrets in it that no error may repeat. */
@@ -67,23 +68,11 @@ export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A
   Effect.timeoutFail(effect, { duration: "30 seconds", onTimeout: () => new TokenEndpointError({ reason: "timeout" }) })
 
 /** An endpoint's URL, or the error that names the option: `https`, or `http` on the loopback, without credentials in it. */
-export const endpointOption = (option: string, value: unknown): Effect.Effect<URL, InvalidOption> => {
-  const url = Predicate.isString(value) ? parseUrl(value) : Option.none()
-  return Option.isSome(url) && isSafe(url.value)
-    ? Effect.succeed(url.value)
-    : Effect.fail(
-        new InvalidOption({ option, expected: "an https URL without credentials in it (http on the loopback only)" })
-      )
-}
-
-const parseUrl = Option.liftThrowable((value: string) => new URL(value))
-
-const isSafe = (url: URL): boolean =>
-  url.username === "" &&
-  url.password === "" &&
-  (url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname)))
-
-const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/
+export const endpointOption = (option: string, value: unknown): Effect.Effect<URL, InvalidOption> =>
+  Effect.mapError(
+    safeUrl(value),
+    () => new InvalidOption({ option, expected: "an https URL without credentials in it (http on the loopback only)" })
+  )
 
 const parse = (raw: string): unknown => {
   const text = raw.replace(/^\uFEFF/, "")

@@ -175,7 +175,12 @@ const tokens = HttpApiGroup.make("tokens")
       .addError(TooLarge)
       .addError(Unavailable)
   )
-  .add(HttpApiEndpoint.del("forget", "/v1/token").setUrlParams(Schema.Struct({ key })).addError(Unavailable))
+  .add(
+    HttpApiEndpoint.del("forget", "/v1/token")
+      .setUrlParams(Schema.Struct({ key }))
+      .addError(UnknownConnection)
+      .addError(Unavailable)
+  )
 
 const connections = HttpApiGroup.make("connections")
   .add(

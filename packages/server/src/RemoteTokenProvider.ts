@@ -1,7 +1,7 @@
 import { HttpApiClient, HttpClient, HttpClientRequest } from "@effect/platform"
 import {
   ClientRejected,
-  type InvalidOption,
+  InvalidOption,
   ReauthorizationRequired,
   RefreshPolicy,
   TokenEndpointError,
@@ -12,8 +12,9 @@ import {
   TokenStoreError
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Duration, Effect, Layer, Redacted, Schedule, type Scope } from "effect"
+import { Duration, Effect, Layer, Option, Redacted, Schedule, type Scope } from "effect"
 import { Api } from "./Api.js"
+import { isLoopback } from "./Loopback.js"
 
 /** What `RemoteTokenProvider.make` takes. */
 export interface RemoteOptions {
@@ -35,6 +36,19 @@ export const make = (
 ): Effect.Effect<TokenProvider["Type"], InvalidOption, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function* () {
     const { apiKey, key } = options
+    const url = Option.filter(
+      Option.liftThrowable(() => new URL(options.url))(),
+      ({ hostname, protocol }) => protocol === "https:" || (protocol === "http:" && isLoopback(hostname))
+    )
+    if (Option.isNone(url)) {
+      return yield* new InvalidOption({
+        option: "url",
+        expected: "where the token service is: an https URL (http on the loopback only)"
+      })
+    }
+    if (Redacted.value(apiKey) === "") {
+      return yield* new InvalidOption({ option: "apiKey", expected: "an API key of the token service" })
+    }
     const client = yield* HttpApiClient.make(Api, {
       baseUrl: options.url,
       transformClient: (client) =>

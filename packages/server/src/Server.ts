@@ -8,6 +8,7 @@ import { Api } from "./Api.js"
 import * as Database from "./Database.js"
 import * as Guard from "./Guard.js"
 import * as Handlers from "./Handlers.js"
+import { isLoopback } from "./Loopback.js"
 import { secretAt } from "./Secrets.js"
 import { type Settings, SettingsError } from "./Settings.js"
 import { makeSources } from "./Sources.js"
@@ -43,7 +44,7 @@ const api = (settings: Settings) => {
       new SettingsError({ setting: `callers[${at}].${part}`, problem: `another caller has this ${part}` })
     )
   }
-  const warning = LOOPBACK.test(host)
+  const warning = isLoopback(host)
     ? Effect.void
     : Effect.logWarning(
         `listen.host: ${host} can be reached from elsewhere, and tokens leave in the clear; let a proxy end TLS`
@@ -85,8 +86,6 @@ const hangUp = (server: Server) => {
   server.closeIdleConnections()
   setTimeout(() => server.closeAllConnections(), 2_000).unref()
 }
-
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
 
 const worker = (settings: Settings) =>
   Layer.scopedDiscard(

@@ -70,7 +70,9 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
           yield* provider.forget
         }).pipe(
           // Nobody knows where to revoke them, but they can go.
-          Effect.catchTag("NoSource", () => Effect.asVoid(store.remove(key))),
+          Effect.catchTag("NoSource", (error) =>
+            Effect.flatMap(store.remove(key), (removed) => (removed ? Effect.void : unknown(error)))
+          ),
           Effect.catchTag("TokenStoreError", unkept)
         )
       )

@@ -89,7 +89,7 @@ describe("the token service", () => {
         assert.isTrue(Option.isSome(yield* store.load("tenant-a/gone")))
         assert.strictEqual((yield* call(at, forget)).status, 204)
         assert.isTrue(Option.isNone(yield* store.load("tenant-a/gone")))
-        assert.strictEqual((yield* call(at, forget)).status, 204)
+        assert.strictEqual((yield* call(at, forget)).status, 404)
         assert.deepStrictEqual(yield* authority.log, [])
       })
   )
@@ -227,6 +227,22 @@ describe("the token service", () => {
           Effect.provide(FetchHttpClient.layer)
         )
       })
+  )
+
+  holds("RemoteTokenProvider: names the option that cannot work, and sends no API key in the clear", () =>
+    Effect.gen(function* () {
+      const good = { url: "https://tokens.example.com", apiKey: Redacted.make("evk_x"), key: "billing" }
+      const wrong = [
+        ["url", { ...good, url: "http://tokens.example.com" }],
+        ["url", { ...good, url: "tokens.example.com" }],
+        ["apiKey", { ...good, apiKey: Redacted.make("") }],
+        ["key", { ...good, key: "" }]
+      ] as const
+      for (const [option, options] of wrong) {
+        const error = yield* Effect.flip(Effect.provide(RemoteTokenProvider.make(options), FetchHttpClient.layer))
+        assert.strictEqual(error.option, option)
+      }
+    })
   )
 
   holds("RemoteTokenProvider: says that a login is needed, and heals by itself once somebody logged in", () =>

@@ -73,7 +73,8 @@ const walk = (backend: TokenStoreBackend, key: string) => {
   let base: number | undefined
   return Effect.fnUntraced(function* (step: Step) {
     const before = yield* backend.load(key)
-    const generation = before.row?.generation ?? before.now
+    // Above the generation of any key that was removed, as whoever puts has to go.
+    const generation = before.row?.generation ?? Math.max(before.now, before.floor ?? 0)
     const result = yield* carryOut(backend, key, step, before.row, generation)
     const { now, row } = yield* backend.load(key)
     if (row === undefined) base = undefined
