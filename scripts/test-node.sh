@@ -28,6 +28,12 @@ if node -e '
 '; then
   # What docs/stores.md tells users of this release: the driver that @effect/sql-sqlite-node asks for aborts on it.
   npm pkg set overrides.better-sqlite3=^13.2.0
+  node -e '
+    const fs = require("node:fs")
+    const lock = JSON.parse(fs.readFileSync("package-lock.json"))
+    delete lock.packages["node_modules/better-sqlite3"]
+    fs.writeFileSync("package-lock.json", JSON.stringify(lock))
+  '
   npm install
 else
   npm ci

@@ -21,10 +21,7 @@ export const layer = (setting: string, address: Redacted.Redacted): Layer.Layer<
         try: () => SqliteClient.layer({ filename: fileOf(text) }),
         catch: () => new SettingsError({ setting, problem: "expected a file, such as file:tokens.db" })
       })
-    ).pipe(
-      Layer.mapError(() => broken),
-      Layer.merge(Layer.effectDiscard(mayAbort(process.versions.node) ? Effect.logWarning(ABORTS) : Effect.void))
-    )
+    ).pipe(Layer.mapError(() => broken))
   }
   const problem = "expected file:tokens.db, postgres://… or mysql://…"
   return Layer.fail(new SettingsError({ setting, problem }))
@@ -32,8 +29,3 @@ export const layer = (setting: string, address: Redacted.Redacted): Layer.Layer<
 
 const fileOf = (address: string) =>
   address.startsWith("file://") ? fileURLToPath(address) : address.slice("file:".length)
-
-/** Whether SQLite's driver may abort on this release of Node (nodejs/node#65446). */
-export const mayAbort = (release: string): boolean => /^24\.(?:19|[2-9]\d)\./.test(release)
-
-const ABORTS = "database: SQLite's driver, below version 13, may abort on Node 24.19 and newer of 24; Node 22 is fine"

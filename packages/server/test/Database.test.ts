@@ -2,7 +2,6 @@ import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { mysql } from "../../store-sql/test/Database.js"
-import { mayAbort } from "../src/Database.js"
 import { run } from "./Bin.js"
 import { environment, start } from "./Service.js"
 
@@ -79,9 +78,4 @@ const database = Effect.gen(function* () {
     url: own.href,
     all: ask((sql) => sql<Record<string, unknown>>`SELECT * FROM ${sql(name)}.${sql("evertoken_tokens")}`)
   }
-})
-
-it("knows the releases of Node on which SQLite's driver may abort", () => {
-  assert.deepStrictEqual(["24.19.0", "24.21.0"].filter(mayAbort), ["24.19.0", "24.21.0"])
-  assert.deepStrictEqual(["20.19.0", "22.23.3", "24.2.0", "24.18.1", "25.20.0", "26.1.0"].filter(mayAbort), [])
 })
