@@ -75,7 +75,7 @@ describe("a database that is full", () => {
             // The new tokens need room that the lease did not.
             const source = Effect.map(grant.source, (source) => ({ ...source, refresh: larger(source) }))
             const provider = yield* TokenProvider.make({ key: "full", source })
-            yield* provider.put(grant.ended)
+            yield* store.put("full", grant.ended, undefined)
             const [pages] = yield* sql<{ page_count: number }>`PRAGMA page_count`.unprepared
             yield* sql.unsafe(`PRAGMA max_page_count = ${pages?.page_count}`).unprepared
             const happened = yield* Effect.fork(
@@ -143,7 +143,8 @@ onEach(
             Effect.provide(context)
           )
           const provider = yield* make
-          yield* provider.put(grant.ended)
+          const store = yield* Effect.provide(TokenStore, context)
+          yield* store.put("down", grant.ended, undefined)
           yield* wire.cut
           for (const each of [provider, yield* make]) {
             const error = yield* Effect.flip(each.get)

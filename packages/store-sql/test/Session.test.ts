@@ -20,7 +20,7 @@ onEach(
         yield* Effect.gen(function* () {
           const grant = rotatingGrant()
           const provider = yield* TokenProvider.make({ key: "counted", source: grant.source })
-          yield* provider.put(grant.ended)
+          yield* provider.put(grant.issue())
           yield* provider.refresh
           statements.length = 0
           yield* provider.refresh
@@ -119,7 +119,7 @@ onEach(
         const store = yield* TokenStore
         const grant = rotatingGrant()
         const provider = yield* TokenProvider.make({ key: "transaction", source: grant.source })
-        yield* provider.put(grant.ended)
+        yield* provider.put(grant.issue())
         const directly = store.put("directly", grant.ended, undefined)
         const rolledBack = sql.withTransaction(
           Effect.zipRight(Effect.zipRight(provider.refresh, directly), Effect.fail("rolled back"))
