@@ -1,8 +1,6 @@
 import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { Effect, Queue, Schema, type Scope } from "effect"
@@ -75,8 +73,7 @@ export const startChild = (settings: ChildSettings): Effect.Effect<Child, never,
 const bundled = Effect.runSync(
   Effect.cached(
     Effect.promise(async () => {
-      const program = join(mkdtempSync(join(tmpdir(), "evertoken-child-")), "child.cjs")
-      process.once("exit", () => rmSync(dirname(program), { recursive: true, force: true }))
+      const program = fileURLToPath(new URL("../../../node_modules/.cache/evertoken/child.cjs", import.meta.url))
       await build({
         entryPoints: [fileURLToPath(new URL("./childMain.ts", import.meta.url))],
         outfile: program,
