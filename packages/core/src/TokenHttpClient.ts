@@ -1,5 +1,6 @@
 import { HttpClient, HttpClientError, type HttpClientResponse } from "@effect/platform"
 import { Effect, identity, Layer } from "effect"
+import { isPassing } from "./Halt.js"
 import type { Refusal } from "./Refusal.js"
 import { makeRepair, type RepairOptions, type Tell } from "./Repair.js"
 import { replayable, TokenUse } from "./Replay.js"
@@ -86,5 +87,3 @@ const build = <E, R, Told>(options: TokenHttpClientOptions<E, R>, tell: Tell<Tol
     const provider: Effect.Effect<TokenProvider["Type"], E, R | TokenProvider> = options.provider ?? TokenProvider
     return yield* makeRepair(yield* HttpClient.HttpClient, yield* provider, options, tell)
   })
-
-const isPassing = (error: TokenError) => error._tag === "TokenEndpointError" || error._tag === "TokenStoreError"
