@@ -1,4 +1,5 @@
-import { FetchHttpClient, HttpClientError } from "@effect/platform"
+/// <reference lib="esnext.disposable" preserve="true" />
+import { FetchHttpClient, type HttpClient, HttpClientError } from "@effect/platform"
 import { Cause, type Clock, Context, Effect, Exit, identity, Layer, Runtime, Scope, Stream } from "effect"
 import type { AccessToken } from "./AccessToken.js"
 import { backgroundClock } from "./BackgroundClock.js"
@@ -7,7 +8,8 @@ import type { Refusal } from "./Refusal.js"
 import { makeRepair, type RepairOptions } from "./Repair.js"
 import { TokenEndpointError } from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
-import { TokenProvider } from "./TokenProvider.js"
+import { TokenProvider, type TokenProviderOptions } from "./TokenProvider.js"
+import type { TokenStore } from "./TokenStore.js"
 import { refusalOf, webCall, webClient, webResponse } from "./WebFetch.js"
 
 /**
@@ -29,7 +31,7 @@ export interface TokenClient {
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
-/** What `TokenClient.make` takes. `origins` or `baseUrl` is for `fetch`, which fails without them. */
+/** What `TokenClient.make` takes beside a layer. `origins` or `baseUrl` is for `fetch`, which fails without them. */
 export interface TokenClientOptions extends RepairOptions {
   /**
    * What `fetch` is made of.
@@ -38,61 +40,88 @@ export interface TokenClientOptions extends RepairOptions {
   readonly fetch?: typeof globalThis.fetch | undefined
 }
 
+/** What `TokenClient.make` takes in one piece: the options of a provider, its store, and those of the client. */
+export interface TokenClientProviderOptions<E = never, E2 = never>
+  extends TokenProviderOptions<E, HttpClient.HttpClient>,
+    TokenClientOptions {
+  /** Where the tokens are kept, such as `MemoryTokenStore.layer`. */
+  readonly store: Layer.Layer<TokenStore, E2>
+  /**
+   * What the source asks the token endpoint with.
+   * @default FetchHttpClient.layer
+   */
+  readonly http?: Layer.Layer<HttpClient.HttpClient, E2> | undefined
+}
+
 /** Constructors of `TokenClient`. */
 export const TokenClient = {
   /**
-   * A client of the provider in `layer`, which is built at first use, and again at the next where that failed. Timers
-   * in the background do not keep a Node process alive.
+   * A client of the provider in a layer, or of one made of options. It is built at first use, and again at the next
+   * where that failed. Timers in the background do not keep a Node process alive.
    */
-  make: <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClientOptions = {}): TokenClient => {
-    const listeners = new Set<(event: TokenEvent) => void>()
-    let opening: Promise<Opened> | undefined
-    let opened: Opened | undefined
-    let disposed: Promise<void> | undefined
-    let answer: { readonly token: AccessToken; readonly promise: Promise<AccessToken> } | undefined
-
-    const open = (): Promise<Opened> => {
-      if (disposed !== undefined) {
-        return Promise.reject(new TokenEndpointError({ reason: "unreachable", detail: "the client is disposed" }))
-      }
-      opening ??= Effect.runPromiseExit(build(layer, options, listeners)).then((exit) => {
-        if (Exit.isFailure(exit)) opening = undefined
-        else if (disposed === undefined) opened = exit.value
-        return settle(exit)
-      })
-      return opening
-    }
-
-    const dispose = () => {
-      opened = undefined
-      disposed ??= (opening ?? Promise.reject()).then(
-        ({ close }) => Effect.runPromise(close),
-        () => undefined
-      )
-      return disposed
-    }
-
-    return {
-      get: () => {
-        const token = opened?.peek(opened.clock.unsafeCurrentTimeMillis())
-        if (token === undefined) return open().then(({ get }) => get())
-        if (token !== answer?.token) answer = { token, promise: Promise.resolve(token) }
-        return answer.promise
-      },
-      fetch: (input, init) => open().then(({ fetch }) => fetch(input, init)),
-      onEvent: (listener) => {
-        const own = (event: TokenEvent) => listener(event)
-        listeners.add(own)
-        return () => void listeners.delete(own)
-      },
-      dispose,
-      [Symbol.asyncDispose]: dispose
-    }
-  },
+  make,
 
   /** Why a response of `fetch` that refuses the token was not repaired; undefined for any other response. */
   refusal: (response: Response): Refusal | undefined => refusalOf(response)
 }
+
+function make<E, E2>(options: TokenClientProviderOptions<E, E2>): TokenClient
+function make<E>(layer: Layer.Layer<TokenProvider, E>, options?: TokenClientOptions): TokenClient
+function make<E, E2>(
+  given: Layer.Layer<TokenProvider, E> | TokenClientProviderOptions<E, E2>,
+  options: TokenClientOptions = {}
+): TokenClient {
+  return "store" in given ? makeClient(provided(given), given) : makeClient(given, options)
+}
+
+const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClientOptions): TokenClient => {
+  const listeners = new Set<(event: TokenEvent) => void>()
+  let opening: Promise<Opened> | undefined
+  let opened: Opened | undefined
+  let disposed: Promise<void> | undefined
+  let answer: { readonly token: AccessToken; readonly promise: Promise<AccessToken> } | undefined
+
+  const open = (): Promise<Opened> => {
+    if (disposed !== undefined) {
+      return Promise.reject(new TokenEndpointError({ reason: "unreachable", detail: "the client is disposed" }))
+    }
+    opening ??= Effect.runPromiseExit(build(layer, options, listeners)).then((exit) => {
+      if (Exit.isFailure(exit)) opening = undefined
+      else if (disposed === undefined) opened = exit.value
+      return settle(exit)
+    })
+    return opening
+  }
+
+  const dispose = () => {
+    opened = undefined
+    disposed ??= (opening ?? Promise.reject()).then(
+      ({ close }) => Effect.runPromise(close),
+      () => undefined
+    )
+    return disposed
+  }
+
+  return {
+    get: () => {
+      const token = opened?.peek(opened.clock.unsafeCurrentTimeMillis())
+      if (token === undefined) return open().then(({ get }) => get())
+      if (token !== answer?.token) answer = { token, promise: Promise.resolve(token) }
+      return answer.promise
+    },
+    fetch: (input, init) => open().then(({ fetch }) => fetch(input, init)),
+    onEvent: (listener) => {
+      const own = (event: TokenEvent) => listener(event)
+      listeners.add(own)
+      return () => void listeners.delete(own)
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose
+  }
+}
+
+const provided = <E, E2>(options: TokenClientProviderOptions<E, E2>) =>
+  Layer.provide(TokenProvider.layer(options), [options.store, options.http ?? FetchHttpClient.layer])
 
 interface Opened {
   readonly clock: Clock.Clock

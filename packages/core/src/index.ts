@@ -1,3 +1,5 @@
+/** Keeps a secret out of logs and messages: the one of `effect`, for code that imports nothing else of it. */
+export { Redacted } from "effect"
 export * from "./AccessToken.js"
 export type { Challenge } from "./Challenge.js"
 export * as Expiry from "./Expiry.js"

@@ -49,6 +49,14 @@ describe("get", () => {
     await client.dispose()
   })
 
+  it("is made of options and a store, without a layer of one's own", async () => {
+    const login = Effect.sync(() => TokenSet.make({ accessToken: "opensesame", expiresIn: "1 hour" }))
+    const source = TokenSource.make({ login })
+    const client = TokenClient.make({ key: "k", source, store: MemoryTokenStore.layer })
+    assertEquals((await client.get()).value, Redacted.make("opensesame"))
+    await client.dispose()
+  })
+
   it("builds the layer at first use, once, and again where that failed", async () => {
     class Down extends Data.TaggedError("Down") {}
     let builds = 0
