@@ -1,7 +1,8 @@
 import { Duration, Effect, Option, Predicate } from "effect"
 import * as Expiry from "./Expiry.js"
+import { clean } from "./SafeText.js"
 import { ClientRejected, GrantRejected, TokenEndpointError } from "./TokenError.js"
-import type { Answer } from "./TokenRequest.js"
+import { type Answer, placeOf } from "./TokenRequest.js"
 import type { SourceError } from "./TokenSource.js"
 
 /** What an answer that is no token means. `lost`: the request may have taken effect, and its answer is lost. */
@@ -28,7 +29,7 @@ export const accept = (answer: Answer, options: ErrorOptions): Effect.Effect<voi
 }
 
 const failureOf = (answer: Answer, options: ErrorOptions): SourceError | undefined => {
-  const { body, headers, now, status } = answer
+  const { headers, now, status } = answer
   const told = codeOf(answer, options)
   if (told === undefined && status >= 200 && status < 300) return undefined
   const declared = options.errors ?? {}
@@ -38,13 +39,7 @@ const failureOf = (answer: Answer, options: ErrorOptions): SourceError | undefin
     own(MEANINGS, `${status}`) ??
     "unavailable"
   const code = told === undefined ? undefined : clean(told, answer.secrets, 80)
-  const text = description(body)
-  const detail =
-    text !== undefined
-      ? clean(text, answer.secrets, 200)
-      : status < 400 && code === undefined
-        ? "a redirect, not followed"
-        : undefined
+  const detail = detailOf(answer, code)
   switch (meaning) {
     case "refused":
       return new GrantRejected({ code: code ?? `HTTP ${status}`, status })
@@ -59,6 +54,33 @@ const failureOf = (answer: Answer, options: ErrorOptions): SourceError | undefin
         detail
       })
   }
+}
+
+/** What the server said, or else what its answer was, and where it came from unless an error code tells enough. */
+const detailOf = (answer: Answer, code: string | undefined): string | undefined => {
+  const { body, from, headers, secrets, status } = answer
+  const text = description(body)
+  const told = text === undefined ? undefined : clean(text, secrets, 200)
+  if (code !== undefined) return told
+  if (status < 400) {
+    const { location } = headers
+    const target = location === undefined ? "" : ` to ${placeOf(location, secrets, `https://${from}`)}`
+    return `a redirect${target}, not followed, at ${from}`
+  }
+  const parts = [told ?? STATUSES[status], isHtml(answer) ? "an HTML page" : undefined].filter(Predicate.isNotUndefined)
+  return [...parts, `at ${from}`].join(", ")
+}
+
+/** Whether somebody answered who speaks to people: a login page, a proxy, a wrong path. */
+export const isHtml = ({ body, headers }: Answer): boolean =>
+  /^text\/html\b/i.test(headers["content-type"] ?? "") ||
+  (Predicate.isString(body) && /^\s*<(?:!doctype|html)/i.test(body))
+
+const STATUSES: Readonly<Record<number, string>> = {
+  404: "nothing is there",
+  405: "the method is not allowed",
+  410: "nothing is there any more",
+  415: "the form of the body is not accepted"
 }
 
 /** The error code in an answer, if it has one. */
@@ -77,17 +99,6 @@ export const failsUnless =
     const told = Expiry.at(body, code)
     return Predicate.isString(told) || Predicate.isNumber(told) ? `${told}` : `${value}`
   }
-
-/** Text of the server's, fit for an error: without the request's secrets or anything like a token, on one line, bounded. */
-export const clean = (text: string, secrets: ReadonlyArray<string>, most: number): string => {
-  let safe = text.slice(0, 1000)
-  for (const secret of secrets) if (secret !== "") safe = safe.split(secret).join("***")
-  return safe
-    .replace(/(?=[\w.~+/=%-]*\d)[\w.~+/=%-]{16,}/g, "***")
-    .replace(/(?:\p{C}|\s)+/gu, " ")
-    .trim()
-    .slice(0, most)
-}
 
 /** Reads a body with a caller's function; one that did not expect this body has nothing to say about it. */
 export const safely = <A>(reader: (body: unknown) => A | undefined, body: unknown): A | undefined =>

@@ -68,7 +68,7 @@ export const deviceAuthorization = (
         return yield* new TokenEndpointError({
           reason: "unreadable",
           status: answer.status,
-          detail: "no device code in the answer"
+          detail: `no device code in the answer, at ${answer.from}`
         })
       }
       return {

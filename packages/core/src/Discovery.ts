@@ -36,9 +36,10 @@ export const discover = (
     yield* accept(answer, {})
     const found = yield* Effect.tryPromise({
       try: () => OAuth.processDiscoveryResponse(identifier, Response.json(answer.body ?? null)),
-      catch: () => unreadable("no metadata of this issuer")
+      catch: () => unreadable(`no metadata of this issuer, at ${answer.from}`)
     })
-    if (found.token_endpoint === undefined) return yield* unreadable("the metadata name no token endpoint")
+    if (found.token_endpoint === undefined)
+      return yield* unreadable(`the metadata name no token endpoint, at ${answer.from}`)
     return {
       issuer: found.issuer,
       tokenEndpoint: found.token_endpoint,

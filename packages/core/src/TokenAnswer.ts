@@ -1,5 +1,5 @@
 import { Effect, Predicate, Redacted } from "effect"
-import { accept, type ErrorOptions, safely } from "./AnswerError.js"
+import { accept, type ErrorOptions, isHtml, safely } from "./AnswerError.js"
 import * as Expiry from "./Expiry.js"
 import { TokenEndpointError } from "./TokenError.js"
 import type { Answer } from "./TokenRequest.js"
@@ -34,12 +34,15 @@ export const readAnswer = (
   read: (body: unknown) => TokenSetOptions | undefined
 ): Effect.Effect<TokenSet, SourceError> =>
   Effect.flatMap(accept(answer, options), () => {
-    const { body, status } = answer
+    const { body, from, status } = answer
     const tokens = read(body)
     const set = TokenSet.make(corrected(tokens ?? { accessToken: "" }, answer))
-    const detail = !Predicate.isObject(body)
-      ? "the body is neither JSON nor a form"
-      : "no usable access token in the answer"
+    const what = Predicate.isObject(body)
+      ? "no usable access token in the answer"
+      : isHtml(answer)
+        ? "an HTML page instead of JSON or a form"
+        : "the body is neither JSON nor a form"
+    const detail = `${what}, at ${from}`
     return hasToken(set) ? Effect.succeed(set) : new TokenEndpointError({ reason: "unreadable", status, detail })
   })
 

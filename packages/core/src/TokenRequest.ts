@@ -1,8 +1,8 @@
-import { FetchHttpClient, HttpClient, type HttpClientError, HttpClientRequest } from "@effect/platform"
+import { type HttpClient, type HttpClientError, HttpClientRequest } from "@effect/platform"
 import { Clock, Effect, Option, Predicate } from "effect"
+import { DirectHttpClient, REDIRECTED, REPEATED, TOO_LARGE } from "./DirectHttpClient.js"
 import { parseJson } from "./Expiry.js"
-import { initOf, prepared } from "./Hop.js"
-import { TokenUse } from "./Replay.js"
+import { clean } from "./SafeText.js"
 import { safeUrl } from "./SafeUrl.js"
 import { InvalidOption, TokenEndpointError } from "./TokenError.js"
 
@@ -22,6 +22,8 @@ export interface Answer {
   readonly body: unknown
   /** When it was read, in epoch milliseconds. */
   readonly now: number
+  /** Whom it came from: host and path, fit for an error. */
+  readonly from: string
   readonly secrets: ReadonlyArray<string>
 }
 
@@ -29,39 +31,34 @@ export interface Answer {
 export type Send = (request: TokenRequest) => Effect.Effect<Answer, TokenEndpointError>
 
 /**
- * Sends over the caller's `HttpClient`: no retry, no redirect followed, no token of a `TokenHttpClient`, no span that
- * could show a secret. Interrupting it aborts the request.
+ * Sends over the caller's `HttpClient`, once: see `DirectHttpClient`. Interrupting it aborts the request.
  */
-export const makeSend: Effect.Effect<Send, never, HttpClient.HttpClient> = Effect.gen(function* () {
-  const given = yield* HttpClient.HttpClient
-  const init = Option.getOrElse(yield* Effect.serviceOption(FetchHttpClient.RequestInit), () => ({}))
-  const own = yield* initOf(prepared(given))
-  const client = given.pipe(
-    HttpClient.withTracerDisabledWhen(() => true),
-    HttpClient.transformResponse(
-      Effect.provideService(FetchHttpClient.RequestInit, { ...own, ...init, redirect: "manual" })
-    ),
-    HttpClient.transformResponse(Effect.provideService(TokenUse, "none"))
-  )
-  return Effect.fnUntraced(function* ({ body, headers, method, secrets, url }) {
-    const plain = HttpClientRequest.make(method)(url, { headers })
-    const request = body === undefined ? plain : HttpClientRequest.bodyText(plain, body.text, body.type)
-    const response = yield* client.execute(request).pipe(
-      Effect.catchTag("ResponseError", (error) =>
-        error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
-      ),
-      Effect.mapError(toTokenEndpointError)
+export const makeSend: Effect.Effect<Send, never, HttpClient.HttpClient> = Effect.map(
+  DirectHttpClient.make,
+  (client): Send =>
+    Effect.fnUntraced(
+      function* ({ body, headers, method, secrets, url }) {
+        const plain = HttpClientRequest.make(method)(url, { headers })
+        const request = body === undefined ? plain : HttpClientRequest.bodyText(plain, body.text, body.type)
+        const response = yield* client
+          .execute(request)
+          .pipe(
+            Effect.catchTag("ResponseError", (error) =>
+              error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
+            )
+          )
+        return {
+          status: response.status,
+          headers: response.headers,
+          body: parse(yield* response.text),
+          now: yield* Clock.currentTimeMillis,
+          from: placeOf(url, secrets),
+          secrets
+        }
+      },
+      (effect, { secrets, url }) => Effect.mapError(effect, toTokenEndpointError(placeOf(url, secrets)))
     )
-    const text = yield* Effect.mapError(response.text, toTokenEndpointError)
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: parse(text),
-      now: yield* Clock.currentTimeMillis,
-      secrets
-    }
-  })
-})
+)
 
 /** Bounds a request that no provider bounds. */
 export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | TokenEndpointError, R> =>
@@ -81,16 +78,45 @@ const parse = (raw: string): unknown => {
   )
 }
 
+/** Host and path of an address, without user, query, or what looks like a secret. */
+export const placeOf = (address: string, secrets: ReadonlyArray<string>, base?: string): string =>
+  Option.match(parseUrl(address, base), {
+    onNone: () => "an address that is none",
+    onSome: ({ host, pathname }) => {
+      const path = pathname.split("/").map((part) => (/^(?=.*\d).{16,}$/.test(part) ? "***" : clean(part, secrets, 60)))
+      return `${host}${path.join("/").slice(0, 120)}`
+    }
+  })
+
+const parseUrl = Option.liftThrowable((address: string, base?: string) => new URL(address, base))
+
 // Only the names and codes of a transport error are looked at: its text may hold the URL.
-const toTokenEndpointError = (error: HttpClientError.HttpClientError): TokenEndpointError => {
-  const codes = codesOf(error, [])
-  const told = (pattern: RegExp) => codes.find((code) => pattern.test(code))
-  const sent = error._tag === "ResponseError"
-  const unsent = sent ? undefined : (told(UNSENT) ?? (error.reason === "Transport" ? undefined : error.reason))
-  const detail = unsent ?? told(TIMEOUT) ?? told(/^[A-Z][A-Z_\d]+$/)
-  const reason = unsent !== undefined ? "unreachable" : told(TIMEOUT) !== undefined ? "timeout" : "disconnected"
-  return new TokenEndpointError({ reason, detail, ...(sent ? { status: error.response.status } : {}) })
-}
+const toTokenEndpointError =
+  (place: string) =>
+  (error: HttpClientError.HttpClientError): TokenEndpointError => {
+    const status = error._tag === "ResponseError" ? error.response.status : undefined
+    const told = (reason: TokenEndpointError["reason"], detail?: string) =>
+      new TokenEndpointError({
+        reason,
+        status,
+        detail: detail === undefined ? `at ${place}` : `${detail}, at ${place}`
+      })
+    switch (error.description) {
+      case TOO_LARGE:
+        return told("unreadable", TOO_LARGE)
+      case REDIRECTED:
+        return told("unavailable", REDIRECTED)
+      case REPEATED:
+        return told("disconnected", REPEATED)
+    }
+    const codes = codesOf(error, [])
+    const find = (pattern: RegExp) => codes.find((code) => pattern.test(code))
+    const sent = error._tag === "ResponseError"
+    const unsent = sent ? undefined : (find(UNSENT) ?? (error.reason === "Transport" ? undefined : error.reason))
+    if (unsent !== undefined) return told("unreachable", unsent)
+    const late = find(TIMEOUT)
+    return late === undefined ? told("disconnected", find(/^[A-Z][A-Z_\d]+$/)) : told("timeout", late)
+  }
 
 /** Name resolution, connecting and the TLS handshake: nothing of the request has left. */
 const UNSENT =

@@ -2,6 +2,7 @@
 export { Redacted } from "effect"
 export * from "./AccessToken.js"
 export type { Challenge } from "./Challenge.js"
+export { DirectHttpClient } from "./DirectHttpClient.js"
 export * as Expiry from "./Expiry.js"
 export * from "./Freshness.js"
 export * as OAuth2 from "./OAuth2.js"

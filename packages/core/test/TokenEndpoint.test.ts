@@ -61,7 +61,7 @@ describe("a body of plain text", () => {
         assert.deepInclude(yield* ask(text), {
           _tag: "TokenEndpointError",
           reason: "unreadable",
-          detail: "the body is neither JSON nor a form"
+          detail: `${text === "" ? "the body is neither JSON nor a form" : "an HTML page instead of JSON or a form"}, at api.example.com/token`
         })
       }
     })

@@ -855,13 +855,39 @@ export const corpus: ReadonlyArray<Recorded> = [
     body: "<html>Access denied</html>",
     error: passing("unavailable", 403, { code: undefined })
   },
-  { name: "404", status: 404, body: "Not found", error: passing("unavailable", 404) },
+  {
+    name: "404",
+    status: 404,
+    body: "Not found",
+    error: passing("unavailable", 404, { detail: "nothing is there, at api.example.com/token" })
+  },
+  {
+    name: "a page for people",
+    status: 404,
+    headers: { "content-type": "text/html; charset=utf-8" },
+    body: "<h1>Not found</h1>",
+    error: passing("unavailable", 404, { detail: "nothing is there, an HTML page, at api.example.com/token" })
+  },
+  {
+    name: "405",
+    status: 405,
+    body: "",
+    error: passing("unavailable", 405, { detail: "the method is not allowed, at api.example.com/token" })
+  },
+  {
+    name: "415",
+    status: 415,
+    body: { message: "Unsupported Media Type" },
+    error: passing("unavailable", 415, { detail: "Unsupported Media Type, at api.example.com/token" })
+  },
   {
     name: "a redirect",
     status: 302,
     headers: { location: "https://login.example.com" },
     body: "",
-    error: passing("unavailable", 302, { detail: "a redirect, not followed" })
+    error: passing("unavailable", 302, {
+      detail: "a redirect to login.example.com/, not followed, at api.example.com/token"
+    })
   },
 
   // What may have taken effect, its answer lost.
