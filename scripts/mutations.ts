@@ -266,5 +266,12 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "yield* engine.reject(entry, token)\n",
     replace: "yield* Effect.void\n",
     test: ["packages/core/test/TokenProvider.test.ts", "P7"]
+  },
+  {
+    name: "leave whoever was woken among those who wait",
+    file: "packages/core/src/Waiters.ts",
+    find: "      leave()\n",
+    replace: "",
+    test: ["packages/core/test/Idle.test.ts", "contended for"]
   }
 ]

@@ -5,6 +5,7 @@ import { Halt, isClosed } from "./Halt.js"
 import type { Slot } from "./Slot.js"
 import type { TokenError } from "./TokenError.js"
 import type { TokenSource } from "./TokenSource.js"
+import { Waiters } from "./Waiters.js"
 
 /** What the engine of one process knows of one key, besides what the protocol does. */
 export interface Entry extends Slot {
@@ -20,8 +21,8 @@ export interface Entry extends Slot {
   repairs: { readonly left: number; readonly at: number }
   /** Called with each newer token. */
   listeners: Set<(token: AccessToken) => void> | undefined
-  /** Called when the row may have changed. */
-  hints: Set<() => void> | undefined
+  /** Who waits for the row to change. */
+  hints: Waiters | undefined
 }
 
 /** An entry that knows nothing yet. Its waits halt once the engine `isOver`. */
@@ -57,24 +58,13 @@ export const makeEntry = (options: {
 
 /** Waits for a `ring`, at most for `millis`. */
 export const hint = (entry: Entry, millis: number): Effect.Effect<void> =>
-  Effect.raceFirst(
-    Effect.async<void>((resume) => {
-      const wake = () => resume(Effect.void)
-      entry.hints ??= new Set()
-      const { hints } = entry
-      hints.add(wake)
-      return Effect.sync(() => {
-        hints.delete(wake)
-        if (hints.size === 0) entry.hints = undefined
-      })
-    }),
-    Effect.sleep(Math.min(millis, LONGEST))
-  )
+  Effect.suspend(() => {
+    entry.hints ??= new Waiters()
+    return Effect.raceFirst(entry.hints.wait, Effect.sleep(Math.min(millis, LONGEST)))
+  })
 
-/** Wakes whoever waits for a hint that the row changed, or that the engine closes. */
-export const ring = (entry: Entry): void => {
-  for (const wake of entry.hints ?? []) wake()
-}
+/** Wakes all who wait for a hint that the row changed, or that the engine closes. */
+export const ring = (entry: Entry): void => entry.hints?.wake()
 
 /** Whether an attempt is pointless yet. A clock that went back since the last one does not make it so for longer. */
 export const isHalted = (halt: Entry["halt"], now: number): halt is NonNullable<Entry["halt"]> =>

@@ -256,8 +256,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const release = (before: number) =>
     Effect.sync(() => {
       for (const [key, entry] of entries) {
-        const busy = entry.flight ?? entry.unsaved ?? entry.listeners ?? entry.hints
-        if (busy !== undefined || entry.usedAt >= before) continue
+        const busy = entry.flight ?? entry.unsaved ?? entry.listeners
+        if (busy !== undefined || entry.hints?.isEmpty === false || entry.usedAt >= before) continue
         drop(entry)
         entries.delete(key)
       }
