@@ -1,5 +1,6 @@
 import { Duration, Effect, Option, Predicate } from "effect"
 import * as Expiry from "./Expiry.js"
+import { type Checks, func, oneOf, record } from "./Options.js"
 import { clean } from "./SafeText.js"
 import { ClientRejected, GrantRejected, TokenEndpointError } from "./TokenError.js"
 import { type Answer, placeOf } from "./TokenRequest.js"
@@ -21,6 +22,15 @@ export interface ErrorOptions {
    */
   readonly errors?: Readonly<Record<string, Meaning>> | undefined
 }
+
+/** What each option of errors has to be. */
+export const errorChecks = {
+  errorCode: func("a function that finds the error code in a body"),
+  errors: record(
+    'meanings by code, such as { bad_refresh_token: "refused" }',
+    oneOf("refused", "client", "throttled", "unavailable", "lost")
+  )
+} satisfies Checks<ErrorOptions>
 
 /** Fails with what the error in an answer means, if it is one: whatever its status. */
 export const accept = (answer: Answer, options: ErrorOptions): Effect.Effect<void, SourceError> => {

@@ -1,12 +1,14 @@
 import type { HttpClient } from "@effect/platform"
 import { Effect, Redacted } from "effect"
 import * as OAuth from "oauth4webapi"
+import { authorizationCodeChecks } from "./GrantChecks.js"
 import { makeClient, type RefreshOptions, scopeText } from "./OAuth2Client.js"
+import { checkOptions } from "./Options.js"
 import { clean } from "./SafeText.js"
 import { GrantRejected, type InvalidOption } from "./TokenError.js"
 import { endpointOption, inTime } from "./TokenRequest.js"
 import type { TokenSet } from "./TokenSet.js"
-import { type SourceError, TokenSource } from "./TokenSource.js"
+import { type SourceError, TokenSource, traitsOf } from "./TokenSource.js"
 
 /** A source that refreshes, and the way a person gets its first tokens in a browser. */
 export interface AuthorizationCode extends TokenSource {
@@ -48,9 +50,10 @@ export const authorizationCode = (
 ): Effect.Effect<AuthorizationCode, InvalidOption, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const { clientId, issuer, redirectUri } = options
+    yield* checkOptions(options, authorizationCodeChecks)
     const { grant, refresh, revoke } = yield* makeClient(options)
     const page = yield* endpointOption("authorizationEndpoint", options.authorizationEndpoint)
-    const source = yield* TokenSource.make({ ...options, refresh, revoke })
+    const source = yield* TokenSource.make({ ...traitsOf(options), refresh, revoke })
     const server = {
       issuer: issuer ?? "unknown",
       authorization_response_iss_parameter_supported: issuer !== undefined && options.issuerInCallback === true

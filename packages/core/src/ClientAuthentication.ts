@@ -1,6 +1,7 @@
-import { type Cause, Clock, Effect, Encoding, Predicate, Redacted } from "effect"
+import { type Cause, Clock, Effect, Encoding, Redacted } from "effect"
 import * as OAuth from "oauth4webapi"
-import { importKey, type PrivateKeyOptions, sign } from "./Jwt.js"
+import { importKey, type PrivateKeyOptions, privateKeyChecks, sign } from "./Jwt.js"
+import { type Checks, nested, oneOf, secret, text } from "./Options.js"
 import { InvalidOption } from "./TokenError.js"
 
 /** Who asks, and how it proves that. */
@@ -29,6 +30,16 @@ export interface ClientKeyOptions extends PrivateKeyOptions {
   readonly audience?: string | undefined
 }
 
+const SECRET = "Redacted.make of a secret that is not empty"
+
+/** What each option of a client has to be. */
+export const clientChecks = {
+  clientId: text("the id the authorization server knows the client by"),
+  clientSecret: secret(SECRET),
+  clientAuthentication: oneOf("basic", "basicRaw", "post", "none"),
+  privateKey: nested({ ...privateKeyChecks, audience: text() } satisfies Checks<ClientKeyOptions>)
+} satisfies Checks<ClientOptions>
+
 /** Makes the proof of one attempt; each attempt has its own. */
 export type Authenticate = Effect.Effect<OAuth.ClientAuth, Cause.UnknownException>
 
@@ -39,12 +50,6 @@ export const makeAuthentication = (
 ): Effect.Effect<Authenticate, InvalidOption> =>
   Effect.gen(function* () {
     const { clientAuthentication, clientId, clientSecret, privateKey } = options
-    if (!isText(clientId)) {
-      return yield* new InvalidOption({
-        option: "clientId",
-        expected: "the id the authorization server knows the client by"
-      })
-    }
     if (privateKey !== undefined) {
       if (clientSecret !== undefined || clientAuthentication !== undefined) {
         return yield* new InvalidOption({
@@ -56,19 +61,8 @@ export const makeAuthentication = (
     }
     const method = clientAuthentication ?? (clientSecret === undefined ? "none" : "basic")
     if (method === "none") return Effect.succeed(OAuth.None())
-    const prove = bySecret(method)
-    if (prove === undefined) {
-      return yield* new InvalidOption({
-        option: "clientAuthentication",
-        expected: '"basic", "basicRaw", "post" or "none"'
-      })
-    }
-    if (!Redacted.isRedacted(clientSecret) || !isText(Redacted.value(clientSecret))) {
-      return yield* new InvalidOption({
-        option: "clientSecret",
-        expected: "Redacted.make of a secret that is not empty"
-      })
-    }
+    const prove = bySecret[method]
+    if (clientSecret === undefined) return yield* new InvalidOption({ option: "clientSecret", expected: SECRET })
     return Effect.sync(() => prove(`${Redacted.value(clientSecret)}`))
   })
 
@@ -96,19 +90,10 @@ const byAssertion = Effect.fnUntraced(function* (clientId: string, options: Clie
   })
 })
 
-const isText = (value: unknown): value is string => Predicate.isString(value) && value !== ""
-
-const bySecret = (method: string): ((secret: string) => OAuth.ClientAuth) | undefined => {
-  switch (method) {
-    case "basic":
-      return OAuth.ClientSecretBasic
-    case "post":
-      return OAuth.ClientSecretPost
-    case "basicRaw":
-      return (secret) => (_server, client, _body, headers) => {
-        headers.set("authorization", `Basic ${Encoding.encodeBase64(`${client.client_id}:${secret}`)}`)
-      }
-    default:
-      return undefined
+const bySecret: Readonly<Record<"basic" | "basicRaw" | "post", (secret: string) => OAuth.ClientAuth>> = {
+  basic: OAuth.ClientSecretBasic,
+  post: OAuth.ClientSecretPost,
+  basicRaw: (secret) => (_server, client, _body, headers) => {
+    headers.set("authorization", `Basic ${Encoding.encodeBase64(`${client.client_id}:${secret}`)}`)
   }
 }

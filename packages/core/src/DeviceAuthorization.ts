@@ -2,12 +2,14 @@ import type { HttpClient } from "@effect/platform"
 import { Clock, Duration, Effect, Predicate, Redacted } from "effect"
 import { accept } from "./AnswerError.js"
 import { at, seconds } from "./Expiry.js"
+import { deviceChecks } from "./GrantChecks.js"
 import { makeClient, type RefreshOptions, scopeText } from "./OAuth2Client.js"
 import { deviceRequest } from "./OAuth2Request.js"
+import { checkOptions } from "./Options.js"
 import { GrantRejected, type InvalidOption, TokenEndpointError } from "./TokenError.js"
 import { endpointOption, inTime } from "./TokenRequest.js"
 import type { TokenSet } from "./TokenSet.js"
-import { type SourceError, TokenSource } from "./TokenSource.js"
+import { type SourceError, TokenSource, traitsOf } from "./TokenSource.js"
 
 /** A source that refreshes, and the way a person gets its first tokens on another device. */
 export interface DeviceAuthorization extends TokenSource {
@@ -43,6 +45,7 @@ export const deviceAuthorization = (
   options: DeviceAuthorizationOptions
 ): Effect.Effect<DeviceAuthorization, InvalidOption, HttpClient.HttpClient> =>
   Effect.gen(function* () {
+    yield* checkOptions(options, deviceChecks)
     const endpoint = yield* endpointOption("deviceAuthorizationEndpoint", options.deviceAuthorizationEndpoint)
     const rules = {
       ...options,
@@ -50,7 +53,7 @@ export const deviceAuthorization = (
     } as const
     const client = yield* makeClient(rules, { device_authorization_endpoint: endpoint.href })
     const { refresh, revoke } = client
-    const source = yield* TokenSource.make({ ...options, refresh, revoke })
+    const source = yield* TokenSource.make({ ...traitsOf(options), refresh, revoke })
 
     const start = Effect.gen(function* () {
       const answer = yield* inTime(

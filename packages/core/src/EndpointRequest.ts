@@ -1,7 +1,13 @@
-import { Effect, Option, Predicate, Redacted } from "effect"
+import { Effect, Option, Predicate, Redacted, Schema } from "effect"
+import { clientChecks } from "./ClientAuthentication.js"
+import { boolean, type Check, type Checks, every, kind, listing, nested, oneOf, record, required } from "./Options.js"
+import { endpoint } from "./SafeUrl.js"
+import { answerChecks, fieldChecks } from "./TokenAnswer.js"
+import type { TokenEndpointOptions } from "./TokenEndpoint.js"
 import { InvalidOption } from "./TokenError.js"
 import { endpointOption, type TokenRequest } from "./TokenRequest.js"
 import type { TokenSet } from "./TokenSet.js"
+import { traitChecks } from "./TokenSource.js"
 
 /** One request, declared as data. Without `form` and `json` it has no body. */
 export interface EndpointRequest {
@@ -32,6 +38,49 @@ export const refreshToken: Field = (current) => current.refreshToken
 
 /** The access token in hand. */
 export const accessToken: Field = (current) => current.accessToken
+
+const value: Check = kind(
+  "text, a number, true or false, Redacted, or a function from the current TokenSet to one of these",
+  (value) =>
+    Predicate.isString(value) ||
+    Predicate.isNumber(value) ||
+    Predicate.isBoolean(value) ||
+    Predicate.isFunction(value) ||
+    Redacted.isRedacted(value)
+)
+const values = record("values by name", value)
+const json: Check = (given, option) =>
+  Array.isArray(given)
+    ? listing("a list of values", json)(given, option)
+    : Predicate.isRecord(given) && !Redacted.isRedacted(given)
+      ? record("values by name", json)(given, option)
+      : value(given, option)
+
+/** What each part of a request has to be. */
+export const requestChecks = {
+  url: required(endpoint),
+  method: oneOf("GET", "POST", "PUT", "PATCH"),
+  headers: values,
+  query: values,
+  form: values,
+  json: every(
+    record("values by name", () => undefined),
+    json
+  )
+} satisfies Checks<EndpointRequest>
+
+/** What each option of `TokenEndpoint.make` has to be. */
+export const endpointChecks = {
+  ...clientChecks,
+  ...answerChecks,
+  ...traitChecks,
+  login: nested(requestChecks),
+  refresh: nested(requestChecks),
+  revoke: nested(requestChecks),
+  fields: nested(fieldChecks),
+  schema: kind("a Schema from the answer to what TokenSet.make takes", Schema.isSchema),
+  extendsAccessToken: boolean
+} satisfies Checks<TokenEndpointOptions>
 
 /** Makes one request, with the proof of the client in it. */
 export type Build = (

@@ -1,5 +1,6 @@
-import { type Cause, Effect, Either, Encoding, Option, Redacted, Schema } from "effect"
+import { type Cause, Effect, Either, Encoding, Option, Predicate, Redacted, Schema } from "effect"
 import * as OAuth from "oauth4webapi"
+import { type Checks, kind, required, text as words } from "./Options.js"
 import { InvalidOption } from "./TokenError.js"
 
 /** A private key to sign with, and what to say about it. */
@@ -17,6 +18,18 @@ export interface PrivateKeyOptions {
    */
   readonly keyId?: string | undefined
 }
+
+/** What each part of a private key has to be. */
+export const privateKeyChecks = {
+  key: required(
+    kind(
+      "Redacted.make of PKCS#8 PEM or of a JWK as JSON, or a CryptoKey",
+      (value) => Redacted.isRedacted(value) || Predicate.hasProperty(value, "algorithm")
+    )
+  ),
+  algorithm: words('an algorithm, such as "ES256"'),
+  keyId: words()
+} satisfies Checks<PrivateKeyOptions>
 
 /** A private key, ready to sign. */
 export interface SigningKey {

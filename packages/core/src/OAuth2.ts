@@ -1,11 +1,13 @@
 import type { HttpClient } from "@effect/platform"
 import { Clock, Duration, Effect, Redacted } from "effect"
 import { generateRandomState } from "oauth4webapi"
+import { credentialsChecks, jwtBearerChecks, refreshTokenChecks, tokenExchangeChecks } from "./GrantChecks.js"
 import { importKey, type PrivateKeyOptions, sign } from "./Jwt.js"
 import { makeClient, type OAuth2Options, type RefreshOptions, scopeText } from "./OAuth2Client.js"
+import { checkOptions, type DurationOption } from "./Options.js"
 import { InvalidOption, TokenEndpointError } from "./TokenError.js"
 import { TokenSet } from "./TokenSet.js"
-import { durationOption, type SourceError, TokenSource } from "./TokenSource.js"
+import { type SourceError, TokenSource, traitsOf } from "./TokenSource.js"
 
 export * from "./AuthorizationCode.js"
 export type { ClientKeyOptions, ClientOptions } from "./ClientAuthentication.js"
@@ -20,10 +22,17 @@ export type MadeSource<R = never> = Effect.Effect<TokenSource, InvalidOption, Ht
 /** A client's own tokens, by its own credentials (RFC 6749 section 4.4). There is nothing to refresh: each renewal is a login. */
 export const clientCredentials = (options: OAuth2Options): MadeSource =>
   Effect.gen(function* () {
+    yield* checkOptions(options, credentialsChecks)
+    const { clientAuthentication, clientSecret, privateKey } = options
+    if (clientSecret === undefined && "clientSecret" in options && !privateKey && clientAuthentication === undefined) {
+      // Most often an environment variable that is not set.
+      const expected = "Redacted.make of a secret that is not empty; for a client without one, leave it out"
+      return yield* new InvalidOption({ option: "clientSecret", expected })
+    }
     const client = yield* makeClient(options)
     const login = client.grant("client_credentials", { scope: scopeText(options.scope) })
     return yield* TokenSource.make({
-      ...options,
+      ...traitsOf(options),
       login: Effect.map(login, (tokens) => new TokenSet({ ...tokens, refreshToken: undefined })),
       revoke: client.revoke
     })
@@ -31,11 +40,16 @@ export const clientCredentials = (options: OAuth2Options): MadeSource =>
 
 /** Tokens that a person once agreed to (RFC 6749 section 6). The first ones come from the app, by the provider's `put`. */
 export const refreshToken = (options: RefreshOptions): MadeSource =>
-  Effect.flatMap(makeClient(options), ({ refresh, revoke }) => TokenSource.make({ ...options, refresh, revoke }))
+  Effect.gen(function* () {
+    yield* checkOptions(options, refreshTokenChecks)
+    const { refresh, revoke } = yield* makeClient(options)
+    return yield* TokenSource.make({ ...traitsOf(options), refresh, revoke })
+  })
 
 /** Tokens for an assertion that somebody signed (RFC 7523 section 2.1): a service account's own key, or another server's JWT. */
 export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R> =>
   Effect.gen(function* () {
+    yield* checkOptions(options, jwtBearerChecks)
     const client = yield* makeClient(options)
     const assertion = options.assertion ?? (yield* makeSigned(options))
     const login = Effect.flatMap(assertion, (signed) =>
@@ -44,12 +58,13 @@ export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R
         scope: scopeText(options.scope)
       })
     )
-    return yield* TokenSource.make({ ...options, login, refresh: client.refresh, revoke: client.revoke })
+    return yield* TokenSource.make({ ...traitsOf(options), login, refresh: client.refresh, revoke: client.revoke })
   })
 
 /** Tokens for another token (RFC 8693). The subject token is asked for anew at each login. */
 export const tokenExchange = <R = never>(options: TokenExchangeOptions<R>): MadeSource<R> =>
   Effect.gen(function* () {
+    yield* checkOptions(options, tokenExchangeChecks)
     const client = yield* makeClient(options)
     const { actorToken = Effect.succeed(undefined), subjectToken } = options
     const login = Effect.flatMap(Effect.zip(subjectToken, actorToken), ([subject, actor]) =>
@@ -62,7 +77,7 @@ export const tokenExchange = <R = never>(options: TokenExchangeOptions<R>): Made
         scope: scopeText(options.scope)
       })
     )
-    return yield* TokenSource.make({ ...options, login, refresh: client.refresh, revoke: client.revoke })
+    return yield* TokenSource.make({ ...traitsOf(options), login, refresh: client.refresh, revoke: client.revoke })
   })
 
 /** What `jwtBearer` takes: an assertion, or the key to sign one with. */
@@ -80,7 +95,7 @@ export interface JwtBearerOptions<R = never> extends Anonymous {
   /** More claims of the assertion: Google wants `scope` here. */
   readonly claims?: Readonly<Record<string, string>> | undefined
   /** How long an assertion is good for. @default "5 minutes" */
-  readonly assertionLifetime?: Duration.DurationInput | undefined
+  readonly assertionLifetime?: DurationOption | undefined
 }
 
 /** What `tokenExchange` takes. */
@@ -110,9 +125,7 @@ const makeSigned = Effect.fnUntraced(function* (options: Omit<JwtBearerOptions, 
   if (issuedBy === undefined)
     return yield* new InvalidOption({ option: "issuedBy", expected: "who signs the assertion" })
   const key = yield* importKey("signingKey", options.signingKey)
-  const lifetime = Duration.toSeconds(
-    yield* durationOption("assertionLifetime", options.assertionLifetime ?? "5 minutes")
-  )
+  const lifetime = Duration.toSeconds(options.assertionLifetime ?? "5 minutes")
   const fixed = {
     iss: issuedBy,
     sub: options.subject ?? issuedBy,

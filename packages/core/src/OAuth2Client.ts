@@ -57,7 +57,7 @@ export interface OAuth2Client {
   readonly ask: (kind: Kind, parameters: Parameters) => Effect.Effect<Answer, TokenEndpointError>
 }
 
-/** Checks the options that all grants share, and takes the `HttpClient`. Without a `clientId` it asks as nobody. */
+/** A client of options that were checked. Takes the `HttpClient`. Without a `clientId` it asks as nobody. */
 export const makeClient = Effect.fnUntraced(function* (
   options: Omit<RefreshOptions, "clientId"> & { readonly clientId?: string | undefined },
   endpoints: Partial<OAuth.AuthorizationServer> = {}
@@ -65,9 +65,11 @@ export const makeClient = Effect.fnUntraced(function* (
   const { clientSecret, dpop = false, scope, scopeOnRefresh = "omit" } = options
   const url = yield* endpointOption("tokenEndpoint", options.tokenEndpoint)
   const revocation = options.revocationEndpoint
-  if (revocation !== undefined) yield* endpointOption("revocationEndpoint", revocation)
-  if (!["omit", "original", "explicit"].includes(scopeOnRefresh)) {
-    return yield* new InvalidOption({ option: "scopeOnRefresh", expected: '"omit", "original" or "explicit"' })
+  if (scopeOnRefresh === "explicit" && scope === undefined) {
+    return yield* new InvalidOption({
+      option: "scope",
+      expected: 'the scopes to ask for: scopeOnRefresh is "explicit"'
+    })
   }
   const { clientId } = options
   const issuer = options.issuer ?? url.href

@@ -1,17 +1,28 @@
-import { Duration, Effect, Option, Random, Schedule, ScheduleDecision, ScheduleInterval } from "effect"
+import { Duration, Effect, Predicate, Random, Schedule, ScheduleDecision, ScheduleInterval } from "effect"
 import type { AccessToken } from "./AccessToken.js"
+import {
+  type Check,
+  type Checks,
+  checkOptions,
+  type DurationOption,
+  duration,
+  every,
+  lasting,
+  listing,
+  required,
+  schedule
+} from "./Options.js"
 import { InvalidOption, type TokenError, type TokenRejected } from "./TokenError.js"
-import { durationOption } from "./TokenSource.js"
 
 /** When to renew, how to retry, when to give up. */
 export interface RefreshPolicy {
   readonly ahead: Schedule.Schedule<unknown, AccessToken>
   readonly retry: Schedule.Schedule<unknown, TokenError>
   readonly unauthorized: Schedule.Schedule<unknown, TokenRejected>
-  readonly timeout: Duration.DurationInput
-  readonly wait: Duration.DurationInput
-  readonly lease: Duration.DurationInput
-  readonly warnings: ReadonlyArray<Duration.DurationInput>
+  readonly timeout: DurationOption
+  readonly wait: DurationOption
+  readonly lease: DurationOption
+  readonly warnings: ReadonlyArray<DurationOption>
 }
 
 /** What `RefreshPolicy.make` takes. */
@@ -37,22 +48,22 @@ export interface RefreshPolicyOptions {
    * Bounds one request to the token endpoint, to the last byte of the answer.
    * @default "10 seconds"
    */
-  readonly timeout?: Duration.DurationInput | undefined
+  readonly timeout?: DurationOption | undefined
   /**
    * Bounds how long a caller waits for a token.
    * @default "30 seconds"
    */
-  readonly wait?: Duration.DurationInput | undefined
+  readonly wait?: DurationOption | undefined
   /**
    * How long the right to refresh lasts unless renewed: what a killed process can delay others by.
    * @default "10 seconds"
    */
-  readonly lease?: Duration.DurationInput | undefined
+  readonly lease?: DurationOption | undefined
   /**
    * How long before a refresh token ends for good, whatever is done with it, `ReauthorizationSoon` is told.
    * @default ["7 days", "1 day"]
    */
-  readonly warnings?: ReadonlyArray<Duration.DurationInput> | undefined
+  readonly warnings?: ReadonlyArray<DurationOption> | undefined
 }
 
 /** A policy whose durations are known to be good. */
@@ -63,10 +74,30 @@ export interface ResolvedPolicy extends Pick<RefreshPolicy, "ahead" | "retry" | 
   readonly warnings: ReadonlyArray<Duration.Duration>
 }
 
+const lead: Check = (value, option) =>
+  Schedule.isSchedule(value) && value.initial instanceof InvalidOption
+    ? new InvalidOption({ option, expected: value.initial.expected })
+    : undefined
+
+/** What each part of a policy has to be. */
+export const policyChecks = {
+  ahead: every(required(schedule('RefreshPolicy.beforeExpiry("5 minutes")')), lead),
+  retry: required(schedule("Schedule.recurs(4)")),
+  unauthorized: required(schedule("Schedule.recurs(1)")),
+  timeout: required(lasting),
+  wait: required(lasting),
+  lease: required(lasting),
+  warnings: required(listing('a list of durations, such as ["7 days", "1 day"]', duration))
+} satisfies Checks<RefreshPolicy>
+
 /** Constructors of `RefreshPolicy`. */
 export const RefreshPolicy = {
-  /** A policy out of Schedules and Durations; what is left out has a default that suits most APIs. */
+  /**
+   * A policy out of Schedules and Durations; what is left out has a default that suits most APIs. What will not do is
+   * an `InvalidOption` of the provider that is made with it.
+   */
   make: (options: RefreshPolicyOptions = {}): RefreshPolicy => ({
+    ...options,
     ahead: options.ahead ?? RefreshPolicy.beforeExpiry("5 minutes"),
     retry: options.retry ?? defaultRetry,
     unauthorized: options.unauthorized ?? Schedule.recurs(1),
@@ -80,34 +111,29 @@ export const RefreshPolicy = {
    * Renews each token `margin` before it ends, or at half of its life where that is later. Spreads renewals by up to
    * a tenth of the wait, only ever earlier.
    */
-  beforeExpiry: (margin: Duration.DurationInput): Schedule.Schedule<Duration.Duration, AccessToken> =>
-    Option.match(Duration.decodeUnknown(margin), {
-      onSome: (margin) => renewing(Duration.toMillis(margin)),
-      onNone: () =>
-        Schedule.makeWithState<InvalidOption, AccessToken, Duration.Duration>(
-          new InvalidOption({ option: "ahead", expected: 'a lead time such as "5 minutes"' }),
-          (_, __, problem) => Effect.succeed([problem, Duration.zero, ScheduleDecision.done])
+  beforeExpiry: (margin: DurationOption): Schedule.Schedule<Duration.Duration, AccessToken> => {
+    const problem = required(duration)(margin, "ahead")
+    return problem === undefined
+      ? renewing(Duration.toMillis(margin))
+      : Schedule.makeWithState<InvalidOption, AccessToken, Duration.Duration>(problem, (_, __, problem) =>
+          Effect.succeed([problem, Duration.zero, ScheduleDecision.done])
         )
-    }),
+  },
 
-  /** The same policy with its durations resolved, or the error that names the option that is none. */
+  /** The same policy with its durations resolved, or the error that names what is wrong. */
   resolve: (policy: RefreshPolicy): Effect.Effect<ResolvedPolicy, InvalidOption> =>
     Effect.gen(function* () {
-      if (policy.ahead.initial instanceof InvalidOption) return yield* policy.ahead.initial
-      const positive = (option: string, input: Duration.DurationInput) =>
-        Effect.filterOrFail(
-          durationOption(option, input, 'a duration above zero, such as "10 seconds"'),
-          (duration) => Duration.toMillis(duration) > 0 && Duration.isFinite(duration),
-          () => new InvalidOption({ option, expected: 'a finite duration above zero, such as "10 seconds"' })
-        )
+      const made = Predicate.isRecord(policy) && Object.keys(policyChecks).every((name) => Object.hasOwn(policy, name))
+      if (!made) return yield* new InvalidOption({ option: "policy", expected: "RefreshPolicy.make({ … })" })
+      yield* checkOptions(policy, policyChecks, "policy")
       return {
         ahead: policy.ahead,
         retry: policy.retry,
         unauthorized: policy.unauthorized,
-        timeout: yield* positive("timeout", policy.timeout),
-        wait: yield* positive("wait", policy.wait),
-        lease: yield* positive("lease", policy.lease),
-        warnings: yield* Effect.forEach(policy.warnings, (lead) => durationOption("warnings", lead))
+        timeout: Duration.decode(policy.timeout),
+        wait: Duration.decode(policy.wait),
+        lease: Duration.decode(policy.lease),
+        warnings: policy.warnings.map((warning) => Duration.decode(warning))
       }
     })
 }

@@ -1,4 +1,5 @@
 import { Option, Predicate } from "effect"
+import { type Check, kind } from "./Options.js"
 
 /** `value` as a URL that secrets may go to: `https`, or `http` on the loopback, without credentials in it. */
 export const safeUrl = (value: unknown): Option.Option<URL> =>
@@ -7,6 +8,11 @@ export const safeUrl = (value: unknown): Option.Option<URL> =>
     ({ hostname, password, protocol, username }) =>
       username === "" && password === "" && (protocol === "https:" || (protocol === "http:" && LOOPBACK.test(hostname)))
   )
+
+/** What secrets may be sent to. */
+export const endpoint: Check = kind("an https URL without credentials in it (http on the loopback only)", (value) =>
+  Option.isSome(safeUrl(value))
+)
 
 const parse = Option.liftThrowable((value: string) => new URL(value))
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/

@@ -1,6 +1,6 @@
 import { Clock, Duration, Effect, Option } from "effect"
-import { InvalidOption } from "./TokenError.js"
-import { durationOption } from "./TokenSource.js"
+import { type Checks, checkOptions, type DurationOption, integer, positive } from "./Options.js"
+import type { InvalidOption } from "./TokenError.js"
 
 /**
  * How much one token endpoint can take, shared by all sources that name it: at most so many requests at a time and so
@@ -31,18 +31,23 @@ export interface SourceLimitsOptions {
    */
   readonly rate?: number | undefined
   /** @default "1 second" */
-  readonly per?: Duration.DurationInput | undefined
+  readonly per?: DurationOption | undefined
 }
+
+/** What each option of `SourceLimits.make` has to be. */
+export const limitsChecks = {
+  concurrency: integer(1, 1_000_000),
+  rate: integer(1, 1_000_000),
+  per: positive
+} satisfies Checks<SourceLimitsOptions>
 
 /** Constructors of `SourceLimits`. */
 export const SourceLimits = {
   /** Limits for the sources that are given them: make one for each token endpoint. */
   make: (options: SourceLimitsOptions): Effect.Effect<SourceLimits, InvalidOption> =>
-    Effect.gen(function* () {
-      const concurrency = yield* count("concurrency", options.concurrency)
-      const rate = yield* count("rate", options.rate)
-      const per = Duration.toMillis(yield* durationOption("per", options.per ?? "1 second"))
-      return makeLimits(concurrency, rate, per)
+    Effect.map(checkOptions(options, limitsChecks), () => {
+      const { concurrency = Number.POSITIVE_INFINITY, per = "1 second", rate = Number.POSITIVE_INFINITY } = options
+      return makeLimits(concurrency, rate, Duration.toMillis(per))
     })
 }
 
@@ -120,10 +125,3 @@ interface Turn {
   taken: boolean
   wake: (() => void) | undefined
 }
-
-const count = (option: string, given: number | undefined): Effect.Effect<number, InvalidOption> =>
-  given === undefined
-    ? Effect.succeed(Number.POSITIVE_INFINITY)
-    : Number.isInteger(given) && given > 0 && given <= 1_000_000
-      ? Effect.succeed(given)
-      : Effect.fail(new InvalidOption({ option, expected: "a whole number above zero" }))

@@ -1,6 +1,7 @@
 import { Effect, Predicate, Redacted } from "effect"
-import { accept, type ErrorOptions, isHtml, safely } from "./AnswerError.js"
+import { accept, type ErrorOptions, errorChecks, isHtml, safely } from "./AnswerError.js"
 import * as Expiry from "./Expiry.js"
+import { type Checks, func, listing, scheme, text } from "./Options.js"
 import { TokenEndpointError } from "./TokenError.js"
 import type { Answer } from "./TokenRequest.js"
 import { TokenSet, type TokenSetOptions } from "./TokenSet.js"
@@ -26,6 +27,17 @@ export interface AnswerOptions extends ErrorOptions {
   /** Other fields of the answer that callers need: kept with the token, under these names, in `extra`. Never a secret. */
   readonly keep?: ReadonlyArray<string> | undefined
 }
+
+const EXPIRY = func('a reader of the answer, such as Expiry.seconds("expires_in") or Expiry.fixed("1 hour")')
+
+/** What each option of answers has to be. */
+export const answerChecks = {
+  ...errorChecks,
+  expiry: EXPIRY,
+  refreshExpiry: EXPIRY,
+  tokenType: scheme,
+  keep: listing("a list of names", text())
+} satisfies Checks<AnswerOptions>
 
 /** The tokens in an answer, or what its error means. An error is an error whatever its status. */
 export const readAnswer = (
@@ -80,6 +92,14 @@ export interface AnswerFields {
   /** @default "scope" */
   readonly scope?: string | undefined
 }
+
+/** What each place of a field has to be. */
+export const fieldChecks = {
+  accessToken: text(),
+  tokenType: text(),
+  refreshToken: text(),
+  scope: text()
+} satisfies Checks<AnswerFields>
 
 const DEFAULT_EXPIRY = Expiry.seconds("expires_in")
 const DEFAULT_REFRESH_EXPIRY = Expiry.first(

@@ -120,8 +120,8 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
   }
 }
 
-const provided = <E, E2>(options: TokenClientProviderOptions<E, E2>) =>
-  Layer.provide(TokenProvider.layer(options), [options.store, options.http ?? FetchHttpClient.layer])
+const provided = <E, E2>({ http, key, policy, source, store }: TokenClientProviderOptions<E, E2>) =>
+  Layer.provide(TokenProvider.layer({ key, policy, source }), [store, http ?? FetchHttpClient.layer])
 
 interface Opened {
   readonly clock: Clock.Clock

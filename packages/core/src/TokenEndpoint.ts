@@ -2,12 +2,13 @@ import type { HttpClient } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import { accept } from "./AnswerError.js"
 import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
-import { type Build, type EndpointRequest, makeBuild } from "./EndpointRequest.js"
+import { type Build, type EndpointRequest, endpointChecks, makeBuild } from "./EndpointRequest.js"
+import { checkOptions } from "./Options.js"
 import { type AnswerFields, type AnswerOptions, readAnswer, readFields } from "./TokenAnswer.js"
 import { type InvalidOption, TokenEndpointError } from "./TokenError.js"
 import { makeSend } from "./TokenRequest.js"
 import type { TokenSet, TokenSetOptions } from "./TokenSet.js"
-import { TokenSource, type TraitOptions } from "./TokenSource.js"
+import { TokenSource, type TraitOptions, traitsOf } from "./TokenSource.js"
 
 export { type ErrorOptions, failsUnless, type Meaning } from "./AnswerError.js"
 export { accessToken, type EndpointRequest, type Field, refreshToken } from "./EndpointRequest.js"
@@ -40,6 +41,7 @@ export const make = <A extends TokenSetOptions, I>(
   options: TokenEndpointOptions<A, I>
 ): Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient> =>
   Effect.gen(function* () {
+    yield* checkOptions(options, endpointChecks)
     const { clientId } = options
     const send = yield* makeSend
     const where = (options.refresh ?? options.login)?.url ?? ""
@@ -67,7 +69,7 @@ export const make = <A extends TokenSetOptions, I>(
     const refresh = options.refresh === undefined ? undefined : yield* makeBuild("refresh", options.refresh)
     const revoke = options.revoke === undefined ? undefined : yield* makeBuild("revoke", options.revoke)
     return yield* TokenSource.make({
-      ...options,
+      ...traitsOf(options),
       login:
         login === undefined ? undefined : Effect.flatMap(ask(login), (answer) => readAnswer(answer, options, read())),
       refresh:

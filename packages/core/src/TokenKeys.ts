@@ -1,6 +1,6 @@
 import { Clock, Config, type ConfigError, Duration, Effect, Either, Encoding, Option, Redacted } from "effect"
+import { type Checks, checkOptions, type DurationOption, duration, func, required, text } from "./Options.js"
 import { InvalidOption, TokenStoreError } from "./TokenError.js"
-import { durationOption } from "./TokenSource.js"
 
 /** Encryption keys at hand. */
 export interface KeyRing {
@@ -22,7 +22,7 @@ export interface KeyService<R1 = never, R2 = never> {
    * For how long one data key seals before a new one is wrapped.
    * @default "1 hour"
    */
-  readonly reuse?: Duration.DurationInput | undefined
+  readonly reuse?: DurationOption | undefined
 }
 
 /** What a cipher asks for. */
@@ -83,16 +83,21 @@ export const configuredKeys = (
         })
   })
 
+/** What each part of a key service has to be. */
+export const serviceChecks = {
+  id: required(text("the name of the key that wraps now")),
+  wrap: required(func("a function that wraps a data key")),
+  unwrap: required(func("a function that unwraps what `wrap` gave")),
+  reuse: duration
+} satisfies Checks<KeyService>
+
 /** Keys that a key management service wraps. */
-export const serviceKeys = <R1, R2>({
-  id,
-  reuse = "1 hour",
-  unwrap,
-  wrap
-}: KeyService<R1, R2>): Effect.Effect<TokenKeys, InvalidOption, R1 | R2> =>
+export const serviceKeys = <R1, R2>(service: KeyService<R1, R2>): Effect.Effect<TokenKeys, InvalidOption, R1 | R2> =>
   Effect.gen(function* () {
+    yield* checkOptions(service, serviceChecks)
+    const { id, reuse = "1 hour", unwrap, wrap } = service
     const context = yield* Effect.context<R1 | R2>()
-    const lasts = Duration.toMillis(yield* durationOption("reuse", reuse))
+    const lasts = Duration.toMillis(reuse)
     const opened = new Map<string, KeyBytes>()
     let sealing: (SealingKey & { readonly until: number }) | undefined
 

@@ -15,6 +15,7 @@ import {
 import type { AccessToken } from "./AccessToken.js"
 import type { Entry } from "./Entry.js"
 import { decide } from "./Freshness.js"
+import { type Checks, checkOptions, effect, required, text } from "./Options.js"
 import { Peek, type Peeking } from "./Peek.js"
 import { plan } from "./Plan.js"
 import type { RefreshPolicy } from "./RefreshPolicy.js"
@@ -65,6 +66,7 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
     options: TokenProviderOptions<E, R>
   ): Effect.Effect<TokenProvider["Type"], InvalidOption | E, TokenStore | Scope.Scope | R> =>
     Effect.gen(function* () {
+      yield* checkOptions(options, providerChecks)
       const source = yield* options.source
       const engine = yield* makeEngine(options.policy)
       return fromEntry(engine, yield* engine.entry(options.key, source))
@@ -86,6 +88,15 @@ export interface TokenProviderOptions<E = never, R = never> {
   /** @default RefreshPolicy.make() */
   readonly policy?: RefreshPolicy | undefined
 }
+
+/** What each option of `TokenProvider.make` has to be; a policy says itself what is wrong with it. */
+export const providerChecks = {
+  key: required(text("a name for the connection, such as an account's id")),
+  source: required(
+    effect("an Effect that gives a source, such as OAuth2.clientCredentials({ … }) or TokenSource.make({ … })")
+  ),
+  policy: () => undefined
+} satisfies Checks<TokenProviderOptions>
 
 /** The provider of one entry of an engine. */
 export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Type"] => {

@@ -14,12 +14,13 @@ import {
 import type { AccessToken } from "./AccessToken.js"
 import type { Entry } from "./Entry.js"
 import { decide } from "./Freshness.js"
+import { type Checks, checkOptions, type DurationOption, duration, func, required } from "./Options.js"
 import type { RefreshPolicy } from "./RefreshPolicy.js"
 import { makeEngine } from "./TokenEngine.js"
 import { type InvalidOption, NoSource, type TokenError } from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
 import { fromEntry, type TokenProvider } from "./TokenProvider.js"
-import { durationOption, type TokenSource } from "./TokenSource.js"
+import type { TokenSource } from "./TokenSource.js"
 import type { TokenStore } from "./TokenStore.js"
 
 /** Hands out the tokens of any number of keys, each from a source of its own. */
@@ -43,7 +44,8 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
     options: TokenProvidersOptions<E, R>
   ): Effect.Effect<TokenProviders["Type"], InvalidOption, TokenStore | Scope.Scope | R> =>
     Effect.gen(function* () {
-      const idle = Duration.toMillis(yield* durationOption("idle", options.idle ?? "10 minutes"))
+      yield* checkOptions(options, providersChecks)
+      const idle = Duration.toMillis(options.idle ?? "10 minutes")
       const engine = yield* makeEngine(options.policy)
       const find = yield* makeLookup(options.source, engine.policy.wait)
 
@@ -98,8 +100,15 @@ export interface TokenProvidersOptions<E = never, R = never> {
    * For how long a key that nobody uses stays in memory and is renewed ahead of time.
    * @default "10 minutes"
    */
-  readonly idle?: Duration.DurationInput | undefined
+  readonly idle?: DurationOption | undefined
 }
+
+/** What each option of `TokenProviders.make` has to be; a policy says itself what is wrong with it. */
+export const providersChecks = {
+  source: required(func("a function from a key to an Effect that gives its source")),
+  policy: () => undefined,
+  idle: duration
+} satisfies Checks<TokenProvidersOptions>
 
 /** What came of `renew`. */
 export interface Renewal {

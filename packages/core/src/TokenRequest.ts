@@ -2,9 +2,10 @@ import { type HttpClient, type HttpClientError, HttpClientRequest } from "@effec
 import { Clock, Effect, Option, Predicate } from "effect"
 import { DirectHttpClient, REDIRECTED, REPEATED, TOO_LARGE } from "./DirectHttpClient.js"
 import { parseJson } from "./Expiry.js"
+import { required } from "./Options.js"
 import { clean } from "./SafeText.js"
-import { safeUrl } from "./SafeUrl.js"
-import { InvalidOption, TokenEndpointError } from "./TokenError.js"
+import { endpoint, safeUrl } from "./SafeUrl.js"
+import { type InvalidOption, TokenEndpointError } from "./TokenError.js"
 
 /** One request to a token endpoint, and the secrets in it that no error may repeat. */
 export interface TokenRequest {
@@ -66,10 +67,7 @@ export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A
 
 /** An endpoint's URL, or the error that names the option: `https`, or `http` on the loopback, without credentials in it. */
 export const endpointOption = (option: string, value: unknown): Effect.Effect<URL, InvalidOption> =>
-  Effect.mapError(
-    safeUrl(value),
-    () => new InvalidOption({ option, expected: "an https URL without credentials in it (http on the loopback only)" })
-  )
+  Effect.suspend(() => required(endpoint)(value, option) ?? Effect.orDie(safeUrl(value)))
 
 const parse = (raw: string): unknown => {
   const text = raw.replace(/^\uFEFF/, "")

@@ -1,4 +1,16 @@
-import { type Context, Duration, Effect, Option } from "effect"
+import { type Context, Duration, Effect, Predicate } from "effect"
+import {
+  boolean,
+  type Checks,
+  checkOptions,
+  type DurationOption,
+  duration,
+  effect,
+  func,
+  kind,
+  oneOf,
+  positive
+} from "./Options.js"
 import type { SourceLimits } from "./SourceLimits.js"
 import { type ClientRejected, type GrantRejected, InvalidOption, type TokenEndpointError } from "./TokenError.js"
 import type { TokenSet } from "./TokenSet.js"
@@ -40,16 +52,16 @@ export interface TraitOptions {
    * again at once.
    * @default "0 seconds"
    */
-  readonly replayWindow?: Duration.DurationInput | undefined
+  readonly replayWindow?: DurationOption | undefined
   /**
    * The age of an access token before which the server refuses to refresh it.
    * @default "0 seconds"
    */
-  readonly earliestRefresh?: Duration.DurationInput | undefined
+  readonly earliestRefresh?: DurationOption | undefined
   /** Refresh a token that nobody used for this long, so that an idle refresh token does not end. */
-  readonly keepAlive?: Duration.DurationInput | undefined
+  readonly keepAlive?: DurationOption | undefined
   /** How long a refresh token lives where the answer does not say. */
-  readonly refreshTokenLifetime?: Duration.DurationInput | undefined
+  readonly refreshTokenLifetime?: DurationOption | undefined
   /**
    * Whether a refresh ends the old access token at once; then it is renewed as late as is safe.
    * @default false
@@ -69,6 +81,41 @@ export interface TokenSourceOptions<R1 = never, R2 = never, R3 = never> extends 
   readonly revoke?: ((tokens: TokenSet) => Effect.Effect<void, SourceError, R3>) | undefined
 }
 
+/** What each trait has to be. */
+export const traitChecks = {
+  replay: oneOf("once", "never"),
+  replayWindow: duration,
+  earliestRefresh: duration,
+  keepAlive: positive,
+  refreshTokenLifetime: positive,
+  revokesAccessToken: boolean,
+  limits: kind(
+    "what `yield* SourceLimits.make({ concurrency: 5 })` gives",
+    (value) => Predicate.hasProperty(value, "inTurn") && Predicate.isFunction(value.inTurn)
+  )
+} satisfies Checks<TraitOptions>
+
+/** What each option of `TokenSource.make` has to be. */
+export const sourceChecks = {
+  ...traitChecks,
+  login: effect("an Effect that gives TokenSet.make({ … }); for a promise, Effect.tryPromise(async () => …)"),
+  refresh: func("a function from the current TokenSet to an Effect that gives TokenSet.make({ … })"),
+  revoke: func("a function from the removed TokenSet to an Effect")
+} satisfies Checks<TokenSourceOptions>
+
+/** The traits among `options`. */
+export const traitsOf = ({
+  earliestRefresh,
+  keepAlive,
+  limits,
+  refreshTokenLifetime,
+  replay,
+  replayWindow,
+  revokesAccessToken
+}: TraitOptions): TraitOptions => ({
+  ...{ earliestRefresh, keepAlive, limits, refreshTokenLifetime, replay, replayWindow, revokesAccessToken }
+})
+
 /** Constructors of `TokenSource`. */
 export const TokenSource = {
   /** Makes a source of any pair of effects; what they require is taken once, here. */
@@ -76,49 +123,39 @@ export const TokenSource = {
     options: TokenSourceOptions<R1, R2, R3>
   ): Effect.Effect<TokenSource, InvalidOption, R1 | R2 | R3> =>
     Effect.gen(function* () {
+      yield* checkOptions(options, sourceChecks)
       const { login, refresh, revoke } = options
       if (login === undefined && refresh === undefined) {
         return yield* new InvalidOption({ option: "source", expected: "a login, a refresh, or both" })
       }
-      const traits = yield* resolveTraits(options)
+      if (refresh === undefined) {
+        for (const option of OF_REFRESH) {
+          const expected = "a source with a refresh: without, it has no effect"
+          if (options[option] !== undefined) return yield* new InvalidOption({ option, expected })
+        }
+      }
       const context: Context.Context<R1 | R2 | R3> = yield* Effect.context<R1 | R2 | R3>()
       return {
         login: login === undefined ? undefined : Effect.provide(login, context),
         refresh:
           refresh === undefined ? undefined : (current, newer) => Effect.provide(refresh(current, newer), context),
         revoke: revoke === undefined ? undefined : (tokens) => Effect.provide(revoke(tokens), context),
-        traits
+        traits: resolveTraits(options)
       }
     })
 }
 
-/** The duration that `input` stands for, or the error that names the option. */
-export const durationOption = (
-  option: string,
-  input: unknown,
-  expected = 'a duration of zero or more, such as "5 minutes"'
-): Effect.Effect<Duration.Duration, InvalidOption> =>
-  Option.match(Duration.decodeUnknown(input), {
-    onSome: (duration) => Effect.succeed(duration),
-    onNone: () => Effect.fail(new InvalidOption({ option, expected }))
-  })
+const OF_REFRESH = ["replay", "replayWindow", "earliestRefresh", "keepAlive", "refreshTokenLifetime"] as const
 
-const resolveTraits = (options: TraitOptions): Effect.Effect<SourceTraits, InvalidOption> =>
-  Effect.gen(function* () {
-    const replay = options.replay ?? "once"
-    if (replay !== "once" && replay !== "never") {
-      return yield* new InvalidOption({ option: "replay", expected: '"once" or "never"' })
-    }
-    return {
-      replay,
-      replayWindow: yield* durationOption("replayWindow", options.replayWindow ?? 0),
-      earliestRefresh: yield* durationOption("earliestRefresh", options.earliestRefresh ?? 0),
-      keepAlive: options.keepAlive === undefined ? undefined : yield* durationOption("keepAlive", options.keepAlive),
-      refreshTokenLifetime:
-        options.refreshTokenLifetime === undefined
-          ? undefined
-          : yield* durationOption("refreshTokenLifetime", options.refreshTokenLifetime),
-      revokesAccessToken: options.revokesAccessToken ?? false,
-      limits: options.limits
-    }
-  })
+const resolveTraits = (options: TraitOptions): SourceTraits => {
+  const { keepAlive, refreshTokenLifetime } = options
+  return {
+    replay: options.replay ?? "once",
+    replayWindow: Duration.decode(options.replayWindow ?? "0 seconds"),
+    earliestRefresh: Duration.decode(options.earliestRefresh ?? "0 seconds"),
+    keepAlive: keepAlive && Duration.decode(keepAlive),
+    refreshTokenLifetime: refreshTokenLifetime && Duration.decode(refreshTokenLifetime),
+    revokesAccessToken: options.revokesAccessToken ?? false,
+    limits: options.limits
+  }
+}

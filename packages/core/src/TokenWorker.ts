@@ -1,9 +1,9 @@
 import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Schedule, type Scope } from "effect"
+import { type Checks, checkOptions, type DurationOption, integer, positive } from "./Options.js"
 import { Strays } from "./Strays.js"
-import { InvalidOption, type TokenStoreError } from "./TokenError.js"
+import type { InvalidOption, TokenStoreError } from "./TokenError.js"
 import { claims, outcomes } from "./TokenMetrics.js"
-import { type Renewal, TokenProviders, type TokenProvidersOptions } from "./TokenProviders.js"
-import { durationOption } from "./TokenSource.js"
+import { providersChecks, type Renewal, TokenProviders, type TokenProvidersOptions } from "./TokenProviders.js"
 import { type TokenChange, TokenStore } from "./TokenStore.js"
 import { type Outcome, WorkerSummary } from "./WorkerSummary.js"
 
@@ -22,7 +22,7 @@ export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
   static readonly make = <E, R>(
     options: TokenWorkerOptions<E, R>
   ): Effect.Effect<TokenWorker["Type"], InvalidOption, TokenStore | Scope.Scope | R> =>
-    Effect.flatMap(TokenProviders.make({ idle: "1 minute", ...options }), (providers) =>
+    Effect.flatMap(providing(options, "1 minute"), (providers) =>
       Effect.provideService(TokenWorker.beside(claiming(options)), TokenProviders, providers)
     )
 
@@ -37,7 +37,7 @@ export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
     options: WorkOptions = {}
   ): Effect.Effect<TokenWorker["Type"], InvalidOption, TokenProviders | TokenStore | Scope.Scope> =>
     Effect.gen(function* () {
-      const every = yield* durationOption("every", options.every ?? "5 seconds")
+      yield* checkOptions(options, workChecks)
       const crew = yield* makeCrew(options)
       let summary = WorkerSummary.start(yield* Clock.currentTimeMillis)
       const note = (outcome: Outcome) => {
@@ -47,7 +47,7 @@ export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
       const round = Effect.repeat(crew.round(note), { while: (more) => more })
       const loop = round.pipe(
         Effect.catchAllCause((cause) => Effect.logWarning("The worker could not claim what is due; it goes on", cause)),
-        Effect.repeat(Schedule.jittered(Schedule.spaced(every)))
+        Effect.repeat(Schedule.jittered(Schedule.spaced(options.every ?? "5 seconds")))
       )
       yield* Effect.forkScoped(loop)
       return { summary: Effect.sync(() => summary) }
@@ -58,7 +58,7 @@ export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
     options: TokenWorkerOptions<E, R>
   ): Effect.Effect<WorkerSummary, InvalidOption | TokenStoreError, TokenStore | Exclude<R, Scope.Scope>> =>
     Effect.gen(function* () {
-      const providers = yield* TokenProviders.make(options)
+      const providers = yield* providing(options)
       const crew = yield* Effect.provideService(makeCrew(claiming(options)), TokenProviders, providers)
       const seen = new Set<string>()
       let summary = WorkerSummary.start(yield* Clock.currentTimeMillis)
@@ -84,30 +84,47 @@ export interface WorkOptions {
    * How often to look for what is due.
    * @default "5 seconds"
    */
-  readonly every?: Duration.DurationInput | undefined
+  readonly every?: DurationOption | undefined
   /**
    * For how long nobody else is given what a worker claims: what its crash costs.
    * @default the policy's lease, else "10 seconds"
    */
-  readonly claim?: Duration.DurationInput | undefined
+  readonly claim?: DurationOption | undefined
 }
 
 /** What `TokenWorker.layer` and `TokenWorker.runOnce` take. */
 export interface TokenWorkerOptions<E = never, R = never> extends TokenProvidersOptions<E, R>, WorkOptions {}
 
-const claiming = <E, R>(options: TokenWorkerOptions<E, R>): WorkOptions => ({
-  ...options,
-  claim: options.claim ?? options.policy?.lease
+/** What each option of `TokenWorker.beside` has to be. */
+export const workChecks = {
+  concurrency: integer(1, 10_000),
+  every: positive,
+  claim: positive
+} satisfies Checks<WorkOptions>
+
+/** What each option of `TokenWorker.layer` has to be. */
+export const workerChecks = { ...providersChecks, ...workChecks } satisfies Checks<TokenWorkerOptions>
+
+const providing = <E, R>(options: TokenWorkerOptions<E, R>, otherwise?: DurationOption) =>
+  Effect.zipRight(
+    checkOptions(options, workerChecks),
+    Effect.suspend(() => {
+      const { idle = otherwise, policy, source } = options
+      return TokenProviders.make({ idle, policy, source })
+    })
+  )
+
+const claiming = <E, R>({ claim, concurrency, every, policy }: TokenWorkerOptions<E, R>): WorkOptions => ({
+  claim: claim ?? policy?.lease,
+  concurrency,
+  every
 })
 
 const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   const store = yield* TokenStore
   const providers = yield* TokenProviders
   const { concurrency = 32 } = options
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
-    return yield* new InvalidOption({ option: "concurrency", expected: "a whole number from 1 to 10,000" })
-  }
-  const lasts = Duration.toMillis(yield* durationOption("claim", options.claim ?? "10 seconds"))
+  const lasts = Duration.toMillis(options.claim ?? "10 seconds")
   const places = yield* Effect.makeSemaphore(concurrency)
   const crew = yield* FiberSet.make<void>()
   const busy = new Set<string>()

@@ -265,7 +265,7 @@ describe("any answer at all", () => {
     Expiry.epochMillis("expires_in"),
     Expiry.isoDate("expires_in"),
     Expiry.clock("expires_in"),
-    Expiry.clock("expires_in", "H:X"),
+    Expiry.clock("expires_in", "H:S"),
     Expiry.jwt(),
     Expiry.jwt("expires_in"),
     Expiry.fixed("1 hour"),

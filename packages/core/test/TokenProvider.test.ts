@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
 import {
   ClientRejected,
+  type DurationOption,
   GrantRejected,
   InvalidOption,
   RefreshPolicy,
@@ -810,16 +811,22 @@ describe("TokenProvider", () => {
       const cases = [
         ["key", TokenProvider.make({ key: "", source })],
         [
-          "ahead",
+          "policy.ahead",
           TokenProvider.make({
             key: "k",
             source,
             policy: RefreshPolicy.make({ ahead: RefreshPolicy.beforeExpiry(untyped) })
           })
         ],
-        ["timeout", TokenProvider.make({ key: "k", source, policy: RefreshPolicy.make({ timeout: 0 }) })],
-        ["wait", TokenProvider.make({ key: "k", source, policy: RefreshPolicy.make({ wait: Number.NaN }) })],
-        ["lease", TokenProvider.make({ key: "k", source, policy: RefreshPolicy.make({ lease: Duration.infinity }) })],
+        [
+          "policy.timeout",
+          TokenProvider.make({ key: "k", source, policy: RefreshPolicy.make({ timeout: "0 seconds" }) })
+        ],
+        ["policy.wait", TokenProvider.make({ key: "k", source, policy: RefreshPolicy.make({ wait: untyped }) })],
+        [
+          "policy.lease",
+          TokenProvider.make({ key: "k", source, policy: RefreshPolicy.make({ lease: Duration.infinity }) })
+        ],
         ["source", TokenProvider.make({ key: "k", source: TokenSource.make({}) })]
       ] as const
       for (const [option, making] of cases) {
@@ -858,7 +865,7 @@ interface Behaviour {
   readonly noLogin?: boolean
   readonly fails?: GrantRejected | TokenEndpointError | ClientRejected | undefined
   readonly replay?: "once" | "never"
-  readonly replayWindow?: Duration.DurationInput
+  readonly replayWindow?: DurationOption
 }
 
 const fakeServer = (initial: Behaviour) =>

@@ -41,15 +41,15 @@ const sourceOf = (
     const { clientSecret: place, key: _key, limits: given, ...rest } = connection
     const clientSecret = place === undefined ? undefined : yield* secretAt(`${setting}.clientSecret`, place)
     const limits = given === undefined ? undefined : yield* named(`${setting}.limits`, SourceLimits.make(given))
-    const options = { ...rest, clientSecret, limits }
+    const options = { ...rest, ...(clientSecret === undefined ? {} : { clientSecret }), limits }
     if (options.grant === "custom") {
       const request = (name: "login" | "refresh" | "revoke") => {
         const declared = options[name]
         return declared === undefined ? Effect.succeed(undefined) : requestOf(`${setting}.${name}`, declared)
       }
       const [login, refresh, revoke] = [yield* request("login"), yield* request("refresh"), yield* request("revoke")]
-      const { clientId, fields = {}, ...others } = options
-      const { expiresIn, refreshTokenExpiresIn } = fields
+      const { clientId, fields: given = {}, grant: _grant, ...others } = options
+      const { expiresIn, refreshTokenExpiresIn, ...fields } = given
       return yield* TokenEndpoint.make({
         ...{ ...others, ...{ login, refresh, revoke }, fields },
         ...(clientId === undefined ? {} : { clientId }),
@@ -57,7 +57,8 @@ const sourceOf = (
         ...(refreshTokenExpiresIn === undefined ? {} : { refreshExpiry: Expiry.seconds(refreshTokenExpiresIn) })
       })
     }
-    return yield* options.grant === "refresh_token" ? OAuth2.refreshToken(options) : OAuth2.clientCredentials(options)
+    const { grant, ...declared } = options
+    return yield* grant === "refresh_token" ? OAuth2.refreshToken(declared) : OAuth2.clientCredentials(declared)
   })
 
 /** An option that cannot work, told by the setting it comes from; what is no option of its own is the whole setting. */

@@ -122,7 +122,7 @@ const valid = {
     {
       ...{ key: "billing", grant: "client_credentials", clientId: "billing", clientSecret: "env:BILLING" },
       ...{ tokenEndpoint: "https://example.com/token", scope: "read", parameters: { audience: "x" } },
-      ...{ headers: { "x-a": "b" }, replay: "once", keepAlive: "30 days", limits: { concurrency: 5, per: "1 minute" } }
+      ...{ headers: { "x-a": "b" }, revokesAccessToken: true, limits: { concurrency: 5, per: "1 minute" } }
     },
     {
       ...{ key: "odd", grant: "custom", login: { url: "https://example.com/s", json: { password: "env:ODD" } } },

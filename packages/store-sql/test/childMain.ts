@@ -53,7 +53,7 @@ const main = Effect.gen(function* () {
     clientId: "app",
     clientSecret: Redacted.make("app-secret"),
     replay,
-    replayWindow
+    replayWindow: `${replayWindow} millis`
   })
   const source = Effect.flatMap(made, ({ refresh, ...rest }) =>
     Effect.succeed<TokenSource>({
@@ -65,7 +65,7 @@ const main = Effect.gen(function* () {
         )
     })
   )
-  const policy = RefreshPolicy.make({ lease, timeout: "1 minute", wait: "1 minute" })
+  const policy = RefreshPolicy.make({ lease: `${lease} millis`, timeout: "1 minute", wait: "1 minute" })
   const provider = yield* TokenProvider.make({ key, source, policy })
   const orders = Stream.fromAsyncIterable(createInterface(process.stdin), (error) => error)
   yield* say({ ready: process.pid })
