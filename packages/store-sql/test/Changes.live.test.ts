@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import type { TokenChange } from "@evertoken/core"
@@ -41,7 +42,7 @@ onEach(
           const { url } = setting()
           const client = yield* Layer.build(PgClient.layer({ url: Redacted.make(url) }))
           const sql = yield* Effect.provide(PgClient.PgClient, client)
-          const channel = `feed_${Math.random().toString(36).slice(2)}`
+          const channel = `feed_${randomUUID().replaceAll("-", "")}`
           const feed = yield* changeFeed(sql, channel, { every: "50 millis", answer: "200 millis" })
           const hints = yield* Queue.unbounded<TokenChange>()
           const reading = yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))

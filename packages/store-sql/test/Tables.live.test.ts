@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
@@ -81,7 +82,7 @@ onEach(
     it.live("is made and used, whatever the client makes of other names", () =>
       Effect.gen(function* () {
         const { url } = setting()
-        const schema = `evertoken_${Math.random().toString(36).slice(2)}`
+        const schema = `evertoken_${randomUUID().slice(0, 8)}`
         const names = { transformQueryNames: String.camelToSnake, transformResultNames: String.snakeToCamel }
         const client = PgClient.layer({ url: Redacted.make(url), ...names })
         const start = Layer.provideMerge(SqlTokenStore.layer({ encryption: "off", schema }), client)
