@@ -1,6 +1,6 @@
 import type { AccessToken, NoSource, TokenError, TokenStore, TokenStoreError } from "@evertoken/core"
 import { Clock, Effect, Option, Redacted } from "effect"
-import { BadRequest, Misconfigured, NeedsLogin, Token, Unavailable, UnknownConnection } from "./Api.js"
+import { BadRequest, Misconfigured, NeedsLogin, Token, Unavailable, UnknownConnection, Unreadable } from "./Api.js"
 import { retryAfter } from "./Guard.js"
 
 /** A token as it is handed out. */
@@ -21,26 +21,33 @@ export const tokenOf = (key: string, token: AccessToken) =>
       })
   )
 
-/** What a failure is to a caller of the API. */
-export const unknown = ({ key }: NoSource) =>
-  new UnknownConnection({ message: `No connection is declared for "${key}"` })
+/** Where nothing says where the tokens of a key come from. */
+export const unknown = ({ detail = "no connection is declared for it" }: NoSource) =>
+  new UnknownConnection({ message: `There are no tokens of this key: ${detail}` })
 
-export const unavailable = (error: { readonly message: string }) => new Unavailable({ message: error.message })
+export const unavailable = ({ message }: { readonly message: string }) => new Unavailable({ message })
 
-/** A key that no store can keep is the caller's mistake. */
-export const unkept = (error: TokenStoreError): Effect.Effect<never, BadRequest | Unavailable> =>
-  error.reason === "key" ? new BadRequest({ message: error.message }) : unavailable(error)
+/** A key that no store can keep is the caller's mistake; what no key at hand opens does not pass. */
+export const kept = ({
+  message,
+  reason
+}: TokenStoreError): Effect.Effect<never, BadRequest | Unreadable | Unavailable> =>
+  reason === "key"
+    ? new BadRequest({ message: "No store can keep this key: it is empty, too long, or not well-formed Unicode" })
+    : reason === "unreachable"
+      ? new Unavailable({ message })
+      : new Unreadable({ message, reason })
 
-/** Tells the client when the next attempt is, as the row says, or else as long as the server asked to wait. */
-export const sayWhen = Effect.fnUntraced(function* (
+/** Where the token endpoint failed: asks to wait until the next attempt, as the row says, or as long as the server asked. */
+export const failing = Effect.fnUntraced(function* (
   store: TokenStore["Type"],
   key: string,
-  { retryAfter: asked }: Extract<TokenError, { _tag: "TokenEndpointError" }>
+  { message, retryAfter: asked }: Extract<TokenError, { _tag: "TokenEndpointError" }>
 ) {
   const record = yield* Effect.orElseSucceed(Effect.timeout(store.load(key), "1 second"), () => Option.none())
   const left = (Option.getOrUndefined(record)?.retryAt ?? 0) - (yield* Clock.currentTimeMillis)
   const wait = left > 0 ? left : asked
-  if (wait !== undefined) yield* retryAfter(wait)
+  return yield* new Unavailable({ message, retryAfter: wait === undefined ? undefined : yield* retryAfter(wait) })
 })
 
 const needsLogin =
@@ -48,7 +55,7 @@ const needsLogin =
   ({ code, message }: { readonly message: string; readonly code?: string | undefined }) =>
     new NeedsLogin({ message, reason, code })
 
-/** The failures of `get`. */
+/** The failures of `get`, beside those of the token endpoint. */
 export const toAnswer = {
   NoSource: unknown,
   ReauthorizationRequired: (error: Extract<TokenError, { _tag: "ReauthorizationRequired" }>) =>
@@ -56,8 +63,6 @@ export const toAnswer = {
   RefreshInDoubt: needsLogin("in_doubt"),
   ClientRejected: ({ code, message }: Extract<TokenError, { _tag: "ClientRejected" }>) =>
     new Misconfigured({ message, code }),
-  TokenEndpointError: ({ message, retryAfter }: Extract<TokenError, { _tag: "TokenEndpointError" }>) =>
-    new Unavailable({ message, retryAfter }),
-  TokenStoreError: unkept,
+  TokenStoreError: kept,
   Unauthorized: unavailable
 }

@@ -28,17 +28,26 @@ export class Token extends Schema.Class<Token>("Token")({
   generation: Schema.Number
 }) {}
 
-/** Tokens got elsewhere. */
+/** Seconds, ten years at most. */
+const Seconds = Schema.Number.pipe(Schema.greaterThan(0), Schema.lessThanOrEqualTo(315_360_000))
+
+/**
+ * Tokens got elsewhere: an access token, a refresh token or both. The names that RFC 6749 section 5.1 gives the fields
+ * (`access_token`, `expires_in`, `scope`, …) will do as well.
+ */
 export const NewTokens = Schema.Struct({
   key: Schema.String,
-  accessToken: Schema.NonEmptyString,
-  tokenType: Schema.optional(Schema.String),
+  /** Characters that a header can carry. Left out, the refresh token is refreshed at once. */
+  accessToken: Schema.optional(Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/))),
+  /** An authentication scheme. */
+  tokenType: Schema.optional(Schema.String.pipe(Schema.pattern(/^[!#$%&'*+\-.^_`|~\w]+$/))),
   /** Seconds. */
-  expiresIn: Schema.optional(Schema.Positive),
+  expiresIn: Schema.optional(Seconds),
   refreshToken: Schema.optional(Schema.NonEmptyString),
   /** Seconds. */
-  refreshTokenExpiresIn: Schema.optional(Schema.Positive),
-  scopes: Schema.optional(Schema.Array(Schema.String)),
+  refreshTokenExpiresIn: Schema.optional(Seconds),
+  /** A list, or text with spaces between them. */
+  scopes: Schema.optional(Schema.Union(Schema.Array(Schema.String), Schema.String)),
   extra: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 })
 
@@ -107,6 +116,13 @@ export class NeedsLogin extends Schema.TaggedError<NeedsLogin>()(
   HttpApiSchema.annotations({ status: 409 })
 ) {}
 
+/** The body did not come in time. */
+export class BodyTimeout extends Schema.TaggedError<BodyTimeout>()(
+  "BodyTimeout",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 408 })
+) {}
+
 /** The body is larger than any tokens are. */
 export class TooLarge extends Schema.TaggedError<TooLarge>()(
   "TooLarge",
@@ -114,10 +130,10 @@ export class TooLarge extends Schema.TaggedError<TooLarge>()(
   HttpApiSchema.annotations({ status: 413 })
 ) {}
 
-/** More requests than the API key is allowed. */
+/** More requests than the API key is allowed. `retryAfter` is in seconds. */
 export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()(
   "TooManyRequests",
-  { message: Schema.String },
+  { message: Schema.String, retryAfter: Schema.optional(Schema.Number) },
   HttpApiSchema.annotations({ status: 429 })
 ) {}
 
@@ -128,7 +144,14 @@ export class Misconfigured extends Schema.TaggedError<Misconfigured>()(
   HttpApiSchema.annotations({ status: 502 })
 ) {}
 
-/** There is no valid token now; it passes. */
+/** What is kept cannot be read: no encryption key at hand opens it. It does not pass by itself. */
+export class Unreadable extends Schema.TaggedError<Unreadable>()(
+  "Unreadable",
+  { message: Schema.String, reason: Schema.Literal("undecryptable", "corrupt") },
+  HttpApiSchema.annotations({ status: 500 })
+) {}
+
+/** There is no valid token now; it passes. `retryAfter` is in seconds. */
 export class Unavailable extends Schema.TaggedError<Unavailable>()(
   "Unavailable",
   { message: Schema.String, retryAfter: Schema.optional(Schema.Number) },
@@ -140,17 +163,22 @@ export class CurrentCaller extends Context.Tag("@evertoken/server/CurrentCaller"
 
 /** Lets in whoever shows an API key that is known. */
 export class Authenticate extends HttpApiMiddleware.Tag<Authenticate>()("@evertoken/server/Authenticate", {
-  failure: Schema.Union(Unauthenticated, TooManyRequests),
+  failure: Schema.Union(Unauthenticated, TooManyRequests, BadRequest),
   provides: CurrentCaller,
   security: { apiKey: HttpApiSecurity.bearer }
 }) {}
 
 const key = Schema.String
+
+/** The parameters of a query, and no others. */
+const query = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.Struct(fields).annotations({ parseOptions: { onExcessProperty: "error" } })
+
 const tokens = HttpApiGroup.make("tokens")
   .add(
     HttpApiEndpoint.get("get", "/v1/token")
       .setUrlParams(
-        Schema.Struct({
+        query({
           key,
           /** Seconds that the token has to be good for at least, where a newer one can be had. */
           minValidity: Schema.optional(Schema.NumberFromString.pipe(Schema.between(0, 86_400))),
@@ -162,23 +190,31 @@ const tokens = HttpApiGroup.make("tokens")
       .addError(UnknownConnection)
       .addError(NeedsLogin)
       .addError(Misconfigured)
+      .addError(Unreadable)
       .addError(Unavailable)
   )
   .add(
-    HttpApiEndpoint.post("reject", "/v1/reject").setPayload(Rejection).addError(UnknownConnection).addError(TooLarge)
+    HttpApiEndpoint.post("reject", "/v1/reject")
+      .setPayload(Rejection)
+      .addError(UnknownConnection)
+      .addError(BodyTimeout)
+      .addError(TooLarge)
   )
   .add(
     HttpApiEndpoint.put("put", "/v1/token")
       .setPayload(NewTokens)
       .addSuccess(Schema.Struct({ key, generation: Schema.Number }))
       .addError(UnknownConnection)
+      .addError(BodyTimeout)
       .addError(TooLarge)
+      .addError(Unreadable)
       .addError(Unavailable)
   )
   .add(
     HttpApiEndpoint.del("forget", "/v1/token")
-      .setUrlParams(Schema.Struct({ key }))
+      .setUrlParams(query({ key }))
       .addError(UnknownConnection)
+      .addError(Unreadable)
       .addError(Unavailable)
   )
 
@@ -186,7 +222,7 @@ const connections = HttpApiGroup.make("connections")
   .add(
     HttpApiEndpoint.get("list", "/v1/connections")
       .setUrlParams(
-        Schema.Struct({
+        query({
           after: Schema.optional(Schema.String),
           limit: Schema.optional(Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, 1_000)))
         })

@@ -57,4 +57,7 @@ export const matches = (pattern: string, text: string): boolean => {
   return text.length - last.length >= at && text.endsWith(last)
 }
 
+/** The first digits of the hash of an API key: enough to know it again in a log, too few to find it by. */
+export const fingerprint = (key: string): string => hashOf(key).toString("hex").slice(0, 8)
+
 const hashOf = (key: string): Buffer => createHash("sha256").update(key, "utf8").digest()

@@ -1,9 +1,11 @@
-import { HttpApp, HttpServerResponse } from "@effect/platform"
-import { Clock, Duration, Effect, Layer, Option, type Scope } from "effect"
-import { Authenticate, CurrentCaller, Forbidden, TooManyRequests, Unauthenticated } from "./Api.js"
-import { type Caller, makeFind, may, type Verb } from "./ApiKeys.js"
+import { HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Clock, Duration, Effect, Layer, Option, Redacted, type Scope } from "effect"
+import { Authenticate, BadRequest, CurrentCaller, Forbidden, TooManyRequests, Unauthenticated } from "./Api.js"
+import { type Caller, fingerprint, makeFind, may, type Verb } from "./ApiKeys.js"
+import { rarelyEach } from "./Log.js"
 
-/** Lets callers in by their API keys, each as often as it is allowed; whoever guesses is slowed down for all who guess. */
+/** Lets callers in by their API keys, each as often as it is allowed; guesses share one small bound. */
 export const layer = (
   callers: ReadonlyArray<Caller>,
   rate: { readonly requests: number; readonly per: Duration.DurationInput }
@@ -12,12 +14,27 @@ export const layer = (
     const find = makeFind(callers)
     const allowed = makeRate(rate.requests, Duration.toMillis(rate.per))
     const guesses = makeRate(20, 1_000)
+    const once = rarelyEach(100, Effect.logWarning("API keys are refused, more than are told one by one"))
     return {
-      apiKey: Effect.fnUntraced(function* (presented) {
+      // By the header itself: the platform would give what stands after seven characters, whatever they are.
+      apiKey: Effect.fnUntraced(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
         const now = yield* Clock.currentTimeMillis
-        const caller = Option.getOrUndefined(find(presented))
+        const given = NodeHttpServerRequest.toIncomingMessage(request).headersDistinct.authorization ?? []
+        if (given.length > 1) {
+          yield* challenge("invalid_request")
+          return yield* new BadRequest({ message: "There is more than one Authorization header" })
+        }
+        const [, key] = /^Bearer +([\w.~+/-]+=*)$/i.exec(given[0] ?? "") ?? []
+        const caller = key === undefined ? undefined : Option.getOrUndefined(find(Redacted.make(key)))
         if (caller === undefined) {
           yield* guesses("", now, "Too many requests without a known API key")
+          yield* challenge(key === undefined ? undefined : "invalid_token")
+          if (key !== undefined) {
+            const from = Option.getOrElse(request.remoteAddress, () => "unknown")
+            const refused = Effect.logWarning("An API key is refused: no caller has it")
+            yield* once(key, Effect.annotateLogs(refused, { fingerprint: fingerprint(key), from }))
+          }
           return yield* new Unauthenticated({ message: "Show an API key that is known: Authorization: Bearer evk_…" })
         }
         yield* allowed(caller.name, now, "More requests than this API key is allowed")
@@ -26,27 +43,31 @@ export const layer = (
     }
   })
 
+/** Says how to authenticate, and what was wrong (RFC 6750 section 3). */
+const challenge = (error: "invalid_request" | "invalid_token" | "insufficient_scope" | undefined) =>
+  withHeader("www-authenticate", `Bearer realm="evertoken"${error === undefined ? "" : `, error="${error}"`}`)
+
 /** Fails unless the caller may do `verb` with `key`. */
 export const permit = (verb: Verb, key: string) =>
-  Effect.filterOrFail(
-    CurrentCaller,
-    (caller) => may(caller, verb, key),
-    () => new Forbidden({ message: `This API key does not allow "${verb}" with this key` })
-  )
+  permitIf((caller) => may(caller, verb, key), `This API key does not allow "${verb}" with this key`)
 
 /** Fails unless the caller may do `verb` with any key at all. */
 export const permitAny = (verb: Verb) =>
-  Effect.filterOrFail(
-    CurrentCaller,
-    (caller) => caller.verbs.includes(verb),
-    () => new Forbidden({ message: `This API key does not allow "${verb}"` })
+  permitIf((caller) => caller.verbs.includes(verb), `This API key does not allow "${verb}"`)
+
+const permitIf = (is: (caller: Caller) => boolean, message: string) =>
+  Effect.filterOrElse(CurrentCaller, is, () =>
+    Effect.zipRight(challenge("insufficient_scope"), new Forbidden({ message }))
   )
 
-/** Tells the client, with whatever the answer is, to ask again in `millis`; in whole seconds, never too soon. */
-export const retryAfter = (millis: number): Effect.Effect<void> =>
-  HttpApp.appendPreResponseHandler((_, response) =>
-    Effect.succeed(HttpServerResponse.setHeader(response, "retry-after", `${Math.max(1, Math.ceil(millis / 1_000))}`))
-  )
+/** The seconds in `millis`, never too few, also told as the header `Retry-After` (RFC 9110 section 10.2.3). */
+export const retryAfter = (millis: number): Effect.Effect<number> => {
+  const seconds = Math.max(1, Math.ceil(millis / 1_000))
+  return Effect.as(withHeader("retry-after", `${seconds}`), seconds)
+}
+
+const withHeader = (name: string, value: string): Effect.Effect<void> =>
+  HttpApp.appendPreResponseHandler((_, response) => Effect.succeed(HttpServerResponse.setHeader(response, name, value)))
 
 /** Gives each caller at most `most` places at a time, each until the scope closes: for a request, when it is over. */
 export const makePlaces = (most: number) => {
@@ -72,6 +93,9 @@ const makeRate = (requests: number, per: number) => {
     const full = Math.min(requests, left + (Math.max(0, now - at) / per) * requests)
     buckets.set(name, { left: full < 1 ? full : full - 1, at: now })
     if (full >= 1) return Effect.void
-    return Effect.zipRight(retryAfter(((1 - full) * per) / requests), new TooManyRequests({ message }))
+    return Effect.flatMap(
+      retryAfter(((1 - full) * per) / requests),
+      (retryAfter) => new TooManyRequests({ message, retryAfter })
+    )
   }
 }

@@ -44,8 +44,7 @@ const connections = HttpApiBuilder.group(Api, "connections", (handlers) =>
           const alive = Stream.fromSchedule(Schedule.spaced("15 seconds")).pipe(Stream.map(() => ": alive\n\n"))
           const lines = Stream.concat(Stream.make(": hello\n\n"), Stream.merge(told, alive))
           return HttpServerResponse.stream(Stream.encodeText(lines), {
-            contentType: "text/event-stream",
-            headers: { "cache-control": "no-store" }
+            contentType: "text/event-stream"
           })
         })
       )
@@ -66,14 +65,7 @@ const system = HttpApiBuilder.group(Api, "system", (handlers) =>
     return handlers
       .handle("health", () => Effect.succeed({ status: "up" as const }))
       .handle("ready", () => Effect.catchTag(ready, "TokenStoreError", unavailable))
-      .handleRaw("page", () =>
-        Effect.succeed(
-          HttpServerResponse.text(StatusPage.html, {
-            contentType: "text/html; charset=utf-8",
-            headers: StatusPage.headers
-          })
-        )
-      )
+      .handleRaw("page", () => Effect.succeed(StatusPage.page))
   })
 )
 

@@ -143,7 +143,7 @@ const toSourceError = (error: {
     default:
       return new TokenEndpointError({
         reason: "unavailable",
-        retryAfter: error.retryAfter,
+        retryAfter: error.retryAfter === undefined ? undefined : error.retryAfter * 1_000,
         detail: "the token service"
       })
   }

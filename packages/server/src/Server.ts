@@ -1,13 +1,11 @@
-import { createServer, type Server } from "node:http"
-import { HttpApiBuilder, HttpApiSwagger, HttpMiddleware, HttpServer, HttpServerResponse } from "@effect/platform"
-import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { HttpServer } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
 import { RefreshPolicy, TokenCipher, TokenProviders, TokenWorker } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Config, Effect, Layer, Option, Predicate, Redacted } from "effect"
-import { Api } from "./Api.js"
+import { Config, Effect, Layer, Option, Redacted } from "effect"
 import * as Database from "./Database.js"
-import * as Guard from "./Guard.js"
-import * as Handlers from "./Handlers.js"
+import * as Http from "./Http.js"
+import * as Listener from "./Listener.js"
 import { isLoopback } from "./Loopback.js"
 import { secretAt } from "./Secrets.js"
 import { type Settings, SettingsError } from "./Settings.js"
@@ -30,7 +28,7 @@ export const layer = (settings: Settings, parts: Parts) => {
 }
 
 const api = (settings: Settings) => {
-  const { host, port } = settings.listen
+  const { host } = settings.listen
   if (settings.callers.length === 0) {
     const problem =
       "nobody may call; name at least one caller, or start with --worker-only. `evertoken api-key` makes a key"
@@ -49,42 +47,10 @@ const api = (settings: Settings) => {
     : Effect.logWarning(
         `listen.host: ${host} can be reached from elsewhere, and tokens leave in the clear; let a proxy end TLS`
       )
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16_384 })
-  const listening = Layer.mapError(
-    NodeHttpServer.layer(() => server, { host, port }),
-    () => new SettingsError({ setting: "listen", problem: `${host}:${port} cannot be listened on` })
-  )
-  return HttpApiBuilder.serve(guarded).pipe(
-    Layer.provide(HttpApiSwagger.layer({ path: "/docs" })),
-    Layer.provide(HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" })),
-    Layer.provide(HttpApiBuilder.api(Api)),
-    Layer.provide(Handlers.layer),
-    Layer.provide(Guard.layer(settings.callers, settings.rate)),
+  return Http.layer(settings).pipe(
     Layer.merge(Layer.effectDiscard(Effect.zipRight(HttpServer.logAddress, warning))),
-    Layer.merge(Layer.scopedDiscard(Effect.addFinalizer(() => Effect.sync(() => hangUp(server))))),
-    Layer.provide(listening)
+    Layer.provide(Listener.layer(settings.listen))
   )
-}
-
-/** What nobody foresaw is told to the log, by its name; the caller learns only that it failed. */
-const guarded = HttpMiddleware.make((app) =>
-  Effect.catchAllDefect(app, (defect) =>
-    HttpServerResponse.isServerResponse(defect)
-      ? Effect.succeed(defect)
-      : Effect.as(
-          Effect.logError(`A request failed: ${Predicate.isError(defect) ? defect.name : typeof defect}`),
-          HttpServerResponse.unsafeJson(
-            { _tag: "BadRequest", message: "The request cannot be served" },
-            { status: 400 }
-          )
-        )
-  )
-)
-
-/** Streams of events have no end of their own; requests get a moment to finish. */
-const hangUp = (server: Server) => {
-  server.closeIdleConnections()
-  setTimeout(() => server.closeAllConnections(), 2_000).unref()
 }
 
 const worker = (settings: Settings) =>

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto"
+import { HttpServerResponse } from "@effect/platform"
 
 const style = `
 :root{color-scheme:light dark;--ok:#1a7f37;--soon:#9a6700;--bad:#cf222e;--line:#8884;--dim:#767676}
@@ -57,20 +58,43 @@ $("in").addEventListener("submit",(e)=>{e.preventDefault();key=$("key").value.tr
 $("out").addEventListener("click",()=>out());if(key)start();else out();
 `
 
-/** The status page: one file, nothing from elsewhere, nothing on it until somebody signs in. */
-export const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Evertoken</title>
+const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Evertoken</title>
 <meta name="viewport" content="width=device-width,initial-scale=1"><style>${style}</style></head><body>
 <header><h1>Evertoken</h1><span id="live" role="status"></span><button id="out" hidden>Sign out</button></header>
 <form id="in" hidden><label for="key" class="dim">An API key that may <i>watch</i></label>
 <input id="key" type="password" autocomplete="off" required placeholder="evk_…"><button>Sign in</button><span id="why" class="err" role="alert"></span></form>
 <main id="board" hidden><p id="sum"></p><ul id="list"></ul></main><script>${script}</script></body></html>`
 
+/** The status page: one file, nothing from elsewhere, nothing on it until somebody signs in. */
+export const page = HttpServerResponse.text(html, { contentType: "text/html; charset=utf-8" })
+
 const sha = (text: string) => `'sha256-${createHash("sha256").update(text, "utf8").digest("base64")}'`
 
-/** What a browser is told about the page: run only what is in it, talk only to us, show it in no frame. */
-export const headers = {
-  "content-security-policy": `default-src 'none'; script-src ${sha(script)}; style-src ${sha(style)}; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-  "cache-control": "no-store",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff"
+/**
+ * What a browser is told of an answer: keep it nowhere, guess nothing of it, show it in no frame. A page may run and
+ * wear only what is in it, and talk only to us.
+ */
+export const headersOf = ({
+  body,
+  headers
+}: HttpServerResponse.HttpServerResponse): Readonly<Record<string, string>> => {
+  const isPage = headers["content-type"]?.startsWith("text/html") === true && body._tag === "Uint8Array"
+  return {
+    "content-security-policy": isPage ? policyOf(body.body) : "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff"
+  }
 }
+
+const policyOf = (page: Uint8Array): string => {
+  const known = policies.get(page)
+  if (known !== undefined) return known
+  const text = new TextDecoder().decode(page)
+  const hashes = (tag: string) =>
+    [...text.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g"))].map(([, inside = ""]) => sha(inside)).join(" ")
+  const policy = `default-src 'none'; script-src ${hashes("script")}; style-src ${hashes("style")}; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+  policies.set(page, policy)
+  return policy
+}
+const policies = new WeakMap<Uint8Array, string>()

@@ -1,8 +1,9 @@
-import { HttpApiBuilder, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
 import { type AccessToken, TokenProviders, TokenSet, TokenStore } from "@evertoken/core"
-import { Clock, Duration, Effect, Option, Schema } from "effect"
-import { sayWhen, toAnswer, tokenOf, unkept, unknown } from "./Answers.js"
-import { Api, BadRequest, NewTokens, Rejection, TooLarge, Unavailable } from "./Api.js"
+import { Clock, Duration, Effect, Option } from "effect"
+import { failing, kept, toAnswer, tokenOf, unknown } from "./Answers.js"
+import { Api, BadRequest, NewTokens, Rejection, Unavailable } from "./Api.js"
+import { body } from "./Body.js"
 import { permit } from "./Guard.js"
 
 /** Hands out tokens, takes new ones, and what is said of them. */
@@ -28,10 +29,7 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
             )
           }
           return yield* tokenOf(key, token)
-        }).pipe(
-          Effect.tapErrorTag("TokenEndpointError", (error) => sayWhen(store, key, error)),
-          Effect.catchTags(toAnswer)
-        )
+        }).pipe(Effect.catchTags({ ...toAnswer, TokenEndpointError: (error) => failing(store, key, error) }))
       )
       .handleRaw("reject", ({ request }) =>
         Effect.gen(function* () {
@@ -45,21 +43,31 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
       )
       .handleRaw("put", ({ request }) =>
         Effect.gen(function* () {
-          const { expiresIn, key, refreshTokenExpiresIn, ...given } = yield* body(request, NewTokens)
+          const { expiresIn, key, refreshTokenExpiresIn, scopes, ...given } = yield* body(
+            request,
+            NewTokens,
+            OAUTH_NAMES
+          )
           yield* permit("put", key)
+          const { accessToken = "", refreshToken } = given
+          if (accessToken === "" && refreshToken === undefined) {
+            return yield* new BadRequest({ message: "There is neither an accessToken nor a refreshToken" })
+          }
           if (given.tokenType?.toLowerCase() === "dpop") return yield* new BadRequest({ message: BOUND })
           const provider = yield* providers.of(key)
           const seconds = (count: number | undefined) => (count === undefined ? undefined : Duration.seconds(count))
           const { generation } = yield* provider.put(
             TokenSet.make({
               ...given,
+              accessToken,
+              scopes: typeof scopes === "string" ? scopes.split(" ").filter((scope) => scope !== "") : scopes,
               expiresIn: seconds(expiresIn),
               refreshTokenExpiresIn: seconds(refreshTokenExpiresIn)
             })
           )
           return yield* HttpServerResponse.json({ key, generation })
         }).pipe(
-          Effect.catchTags({ NoSource: unknown, TokenStoreError: unkept }),
+          Effect.catchTags({ NoSource: unknown, TokenStoreError: kept }),
           Effect.catchTag("HttpBodyError", () => new Unavailable({ message: "The answer could not be written" }))
         )
       )
@@ -73,31 +81,24 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
           Effect.catchTag("NoSource", (error) =>
             Effect.flatMap(store.remove(key), (removed) => (removed ? Effect.void : unknown(error)))
           ),
-          Effect.catchTag("TokenStoreError", unkept)
+          Effect.catchTag("TokenStoreError", kept)
         )
       )
   })
 )
 
-/** The body of a request, bounded and checked. What was sent is repeated nowhere. */
-const body = <A, I>(request: HttpServerRequest.HttpServerRequest, schema: Schema.Schema<A, I>) =>
-  Effect.gen(function* () {
-    const length = Number(request.headers["content-length"] ?? 0)
-    if (length > LARGEST) return yield* new TooLarge({ message: "The body is too large" })
-    const text = yield* request.text.pipe(
-      HttpServerRequest.withMaxBodySize(Option.some(LARGEST)),
-      Effect.timeout("10 seconds"),
-      Effect.mapError(() => new TooLarge({ message: "The body is too large, or did not come" }))
-    )
-    return yield* Option.match(Schema.decodeOption(Schema.parseJson(schema))(text), {
-      onNone: () => Effect.fail(new BadRequest({ message: "The body is not the JSON that /docs describes" })),
-      onSome: Effect.succeed
-    })
-  })
+/** The names of RFC 6749 section 5.1, and of those who give refresh tokens an end. */
+const OAUTH_NAMES = {
+  access_token: "accessToken",
+  token_type: "tokenType",
+  expires_in: "expiresIn",
+  refresh_token: "refreshToken",
+  refresh_token_expires_in: "refreshTokenExpiresIn",
+  scope: "scopes"
+}
 
 /** Whether `token` ends sooner than was asked for, and is old enough that a newer one would last longer. */
 const isShort = ({ expiresAt, obtainedAt }: AccessToken, wanted: number, now: number): boolean =>
   expiresAt !== undefined && expiresAt - now < Math.min(wanted, (expiresAt - obtainedAt) / 2)
 
 const BOUND = "A DPoP token is of no use here: the key that it is bound to cannot be handed on with it"
-const LARGEST = 65_536

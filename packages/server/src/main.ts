@@ -5,6 +5,7 @@ import { parseArgs } from "node:util"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Effect, Layer, Option, Predicate, Redacted } from "effect"
 import { newApiKey } from "./ApiKeys.js"
+import * as Log from "./Log.js"
 import * as Server from "./Server.js"
 import { parseSettings, SettingsError } from "./Settings.js"
 
@@ -25,6 +26,8 @@ Environment
   EVERTOKEN_CONFIG  the configuration itself as JSON, instead of a file
   EVERTOKEN_KEYS    encryption keys, the current one first: 2026-09=…,2026-03=…
   DATABASE_URL      file:evertoken.db (the default), postgres://… or mysql://…
+  EVERTOKEN_LOG     json, or pretty for a person (the default on a terminal)
+  EVERTOKEN_LOG_LEVEL  debug, info (the default), warning or error
 `
 
 const program = Effect.gen(function* () {
@@ -100,4 +103,7 @@ const told = (cause: Cause.Cause<unknown>) =>
     process.stderr.write(`evertoken: ${known && error instanceof Error ? error.message : "it failed"}\n`)
   })
 
-NodeRuntime.runMain(Effect.tapErrorCause(program, told), { disableErrorReporting: true })
+NodeRuntime.runMain(Effect.tapErrorCause(Effect.provide(program, Log.layer), told), {
+  disableErrorReporting: true,
+  disablePrettyLogger: true
+})

@@ -34,6 +34,8 @@ const make = async () => {
 export interface Bin {
   /** Waits until it has said so; fails where it ends before. */
   readonly says: (what: RegExp) => Effect.Effect<void>
+  readonly pid: number
+  readonly isAlive: () => boolean
   readonly kill: (signal: "SIGTERM" | "SIGKILL") => Effect.Effect<void>
   /** How it ended, and all that it said. */
   readonly ended: Effect.Effect<{ readonly code: number | null; readonly out: string; readonly err: string }>
@@ -65,6 +67,8 @@ export const run = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
             if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said.err}`)
           }
         }),
+      pid: child.pid ?? 0,
+      isAlive: () => child.exitCode === null && child.signalCode === null,
       kill: (signal) => Effect.sync(() => void child.kill(signal)),
       ended: Effect.promise(async () => {
         await over

@@ -1,13 +1,10 @@
-import { createServer } from "node:http"
 import { connect } from "node:net"
-import { HttpApiBuilder, HttpServer } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
+import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { NoSource, TokenEvent, TokenProviders, TokenStore, TokenStoreError } from "@evertoken/core"
-import { Context, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
-import { Api } from "../src/Api.js"
-import * as Guard from "../src/Guard.js"
-import * as Handlers from "../src/Handlers.js"
+import { Context, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
+import * as Http from "../src/Http.js"
+import * as Listener from "../src/Listener.js"
 import { caller, calling } from "./Service.js"
 
 describe("the handlers", () => {
@@ -125,13 +122,11 @@ const serve = (store: Partial<TokenStore["Type"]>, events: TokenProviders["Type"
     const verbs = ["read", "watch", "forget"] as const
     const [watcher, other] = [caller("watcher", verbs), caller("other", verbs)]
     const callers = [watcher, other].map(({ setting }) => ({ ...setting, keys: ["*"] as const, verbs }))
-    const context = yield* HttpApiBuilder.serve().pipe(
-      Layer.provide(HttpApiBuilder.api(Api)),
-      Layer.provide(Handlers.layer),
-      Layer.provide(Guard.layer(callers, { requests: 10_000, per: "1 second" })),
+    const rate = { requests: 10_000, per: Duration.seconds(1) }
+    const context = yield* Http.layer({ callers, rate }).pipe(
       Layer.provide(Layer.mock(TokenStore, { changes: Stream.never, page: () => Effect.succeed([]), ...store })),
       Layer.provide(Layer.mock(TokenProviders, { events, of: (key) => new NoSource({ key }) })),
-      Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
+      Layer.provideMerge(Listener.layer({ host: "127.0.0.1", port: 0 })),
       Layer.build
     )
     const { address } = Context.get(context, HttpServer.HttpServer)

@@ -1,0 +1,18 @@
+import { HttpApiBuilder, HttpApiSwagger } from "@effect/platform"
+import { Layer } from "effect"
+import { Api } from "./Api.js"
+import * as Guard from "./Guard.js"
+import * as Handlers from "./Handlers.js"
+import * as Requests from "./Requests.js"
+import type { Settings } from "./Settings.js"
+
+/** Serves the API, its documentation and the status page. */
+export const layer = ({ callers, rate }: Pick<Settings, "callers" | "rate">) =>
+  HttpApiBuilder.serve().pipe(
+    Layer.provide(HttpApiSwagger.layer({ path: "/docs" })),
+    Layer.provide(HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" })),
+    Layer.provide(HttpApiBuilder.api(Api)),
+    Layer.provide(Handlers.layer),
+    Layer.provide(Guard.layer(callers, rate)),
+    Layer.provide(Requests.layer)
+  )
