@@ -3,18 +3,8 @@ import type { Fragment, Statement } from "@effect/sql/Statement"
 import { type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/core"
 import { Effect, Encoding, Option, Random, Schema } from "effect"
 import { sealedRows } from "./SealedRows.js"
-import {
-  COLUMNS,
-  decoded,
-  grants,
-  Int,
-  isDue,
-  listed,
-  type Names,
-  outsideTransaction,
-  retryConflicts,
-  snapshot
-} from "./Statements.js"
+import { sessions } from "./Sessions.js"
+import { COLUMNS, decoded, grants, Int, isDue, listed, type Names, snapshot } from "./Statements.js"
 
 /**
  * The operations on MySQL and MariaDB. Where a row has to be read back, a second statement reads what the first decided.
@@ -34,16 +24,15 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
   const floor = sql`(SELECT COALESCE(MAX(highest), 0) FROM ${mark})`
   const keyId = (payload: string) => Option.getOrNull(TokenCipher.keyId(payload))
 
+  const run = sessions(sql)
   const write = (statement: Fragment) => {
     const prepared: Statement<object> = sql`${statement}`
-    return retryConflicts(outsideTransaction(prepared.raw)).pipe(
-      Effect.flatMap((result) => decoded(decodeWritten(result)))
-    )
+    return run(prepared.raw).pipe(Effect.flatMap((result) => decoded(decodeWritten(result))))
   }
   const happened = (statement: Fragment) => Effect.map(write(statement), ({ affectedRows }) => affectedRows > 0)
 
   const load = (name: string): Effect.Effect<Snapshot, unknown> =>
-    outsideTransaction(
+    run(
       sql`SELECT ${now} AS now, ${floor} AS floor, ${columns} FROM (SELECT 1 AS one) AS one LEFT JOIN ${tokens} ON ${key(name)}`
     ).pipe(Effect.flatMap(snapshot), Effect.flatMap(decoded))
 
@@ -118,17 +107,17 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
         SET claim = CONCAT(${id}, ':', LPAD(due_at + 1000000000000000, 20, '0')), due_at = ${after(lasts)}
         WHERE ${isDue(sql, now)} ORDER BY due_at LIMIT ${sql.literal(String(limit))}`)
       if (affectedRows === 0) return []
-      const claimed = yield* outsideTransaction(sql`SELECT HEX(\`key\`) AS name, generation FROM ${tokens}
+      const claimed = yield* run(sql`SELECT HEX(\`key\`) AS name, generation FROM ${tokens}
         WHERE claim LIKE ${`${id}:%`} ORDER BY claim`)
       return yield* Effect.map(decoded(decodeClaims(claimed)), (rows) =>
         rows.map(({ generation, name }) => ({ key: unhex(name), generation }))
       )
     }),
     page: ({ after: last, limit }) =>
-      outsideTransaction(sql`SELECT HEX(\`key\`) AS name, ${now} AS now, ${columns} FROM ${tokens}
+      run(sql`SELECT HEX(\`key\`) AS name, ${now} AS now, ${columns} FROM ${tokens}
         WHERE ${last === undefined ? sql.literal("1 = 1") : sql`\`key\` > ${bytes(last)}`}
         ORDER BY \`key\` LIMIT ${sql.literal(String(limit))}`).pipe(Effect.flatMap((rows) => listed(rows, unhex))),
-    sealed: sealedRows(sql, names.tokens, {
+    sealed: sealedRows(sql, names.tokens, run, {
       equals: key,
       above: (name) => sql`\`key\` > ${bytes(name)}`,
       column: sql.literal("HEX(`key`)"),

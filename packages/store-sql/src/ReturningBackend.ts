@@ -3,18 +3,8 @@ import type { Fragment } from "@effect/sql/Statement"
 import { type LeaseRequest, type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/core"
 import { Effect, Option, Order, Schema } from "effect"
 import { sealedRows } from "./SealedRows.js"
-import {
-  COLUMNS,
-  decoded,
-  grants,
-  Int,
-  isDue,
-  listed,
-  type Names,
-  outsideTransaction,
-  retryConflicts,
-  snapshot
-} from "./Statements.js"
+import { sessions } from "./Sessions.js"
+import { COLUMNS, decoded, grants, Int, isDue, listed, type Names, snapshot } from "./Statements.js"
 
 /** How the two databases differ that write and read in one statement. */
 export interface Returning {
@@ -43,8 +33,7 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
   const changed = dialect.notify(sql.literal("generation"))
   const keyId = (payload: string) => Option.getOrNull(TokenCipher.keyId(payload))
 
-  const run = (statement: Effect.Effect<ReadonlyArray<unknown>, unknown>) =>
-    retryConflicts(outsideTransaction(statement))
+  const run = sessions(sql)
   const happened = (statement: Effect.Effect<ReadonlyArray<unknown>, unknown>) =>
     Effect.map(run(statement), (rows) => rows.length > 0)
 
@@ -122,10 +111,10 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
         Effect.map((rows) => [...rows].sort(BY_TIME).map(({ generation, key }) => ({ key, generation })))
       ),
     page: ({ after: last, limit }) =>
-      outsideTransaction(sql`SELECT key AS name, ${now} AS now, ${columns} FROM ${tokens}
+      run(sql`SELECT key AS name, ${now} AS now, ${columns} FROM ${tokens}
         WHERE ${last === undefined ? sql.literal("1 = 1") : sql`key > ${last}`}
         ORDER BY key LIMIT ${sql.literal(String(limit))}`).pipe(Effect.flatMap((rows) => listed(rows, (name) => name))),
-    sealed: sealedRows(sql, names.tokens, {
+    sealed: sealedRows(sql, names.tokens, run, {
       equals: key,
       above: (name) => sql`key > ${name}`,
       column: sql.literal("key"),

@@ -2,7 +2,8 @@ import type { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
 import { type SealedRows, TokenCipher } from "@evertoken/core"
 import { Effect, Option, Schema } from "effect"
-import { decoded, Int, outsideTransaction } from "./Statements.js"
+import type { Run } from "./Sessions.js"
+import { decoded, Int } from "./Statements.js"
 
 /** How a database writes keys, and how it tells whether a statement changed a row. */
 export interface Keys {
@@ -15,9 +16,9 @@ export interface Keys {
 }
 
 /** What changing the encryption keys needs; the same on every database. */
-export const sealedRows = (sql: SqlClient.SqlClient, table: string, keys: Keys): SealedRows => ({
+export const sealedRows = (sql: SqlClient.SqlClient, table: string, run: Run, keys: Keys): SealedRows => ({
   page: ({ after, except, limit }) =>
-    outsideTransaction(sql`SELECT ${keys.column} AS name, generation, payload FROM ${sql(table)}
+    run(sql`SELECT ${keys.column} AS name, generation, payload FROM ${sql(table)}
       WHERE payload IS NOT NULL AND (key_id IS NULL OR key_id <> ${except})
         AND ${after === undefined ? sql.literal("1 = 1") : keys.above(after)}
       ORDER BY ${sql("key")} LIMIT ${sql.literal(String(limit))}`).pipe(
@@ -27,7 +28,7 @@ export const sealedRows = (sql: SqlClient.SqlClient, table: string, keys: Keys):
   reseal: (key, { from, generation, to }) =>
     keys.changes(sql`UPDATE ${sql(table)} SET payload = ${to}, key_id = ${Option.getOrNull(TokenCipher.keyId(to))}
       WHERE ${keys.equals(key)} AND generation = ${generation} AND payload = ${from}`),
-  count: outsideTransaction(
+  count: run(
     sql`SELECT key_id AS id, COUNT(*) AS ${sql("rows")} FROM ${sql(table)} WHERE payload IS NOT NULL GROUP BY key_id`
   ).pipe(
     Effect.flatMap((rows) => decoded(decodeCounts(rows))),

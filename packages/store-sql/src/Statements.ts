@@ -8,7 +8,7 @@ import {
   type StoredRow,
   TokenStoreError
 } from "@evertoken/core"
-import { Cause, Context, Effect, FiberRef, Option, Predicate, Schedule, Schema } from "effect"
+import { Cause, Context, Effect, FiberRef, Option, Schema } from "effect"
 
 /** The names of the tables, checked. */
 export interface Names {
@@ -57,21 +57,6 @@ export const outsideTransaction = <A, E, R>(effect: Effect.Effect<A, E, R>): Eff
     services.delete(SqlClient.TransactionConnection.key)
     return Context.unsafeMake(services)
   })
-
-/** Repeats a statement that the database undid since it met another one. It had no effect, so this is safe. */
-export const retryConflicts = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.retry(effect, { schedule: CONFLICTS, while: isConflict })
-
-const CONFLICTS = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedule.intersect(Schedule.recurs(8)))
-
-/** Serialization failures and deadlocks, as PostgreSQL, MySQL and MariaDB name them. */
-const isConflict = (error: unknown): boolean => {
-  for (let at = error; Predicate.isRecord(at); at = at.cause) {
-    if (CONFLICT_CODES.has(at.code)) return true
-  }
-  return false
-}
-const CONFLICT_CODES = new Set<unknown>(["40001", "40P01", "ER_LOCK_DEADLOCK", "ER_CHECKREAD"])
 
 /** Fails as a store does, whatever the cause. */
 export const unreachable = (cause: Cause.Cause<unknown>): Effect.Effect<never, TokenStoreError> =>

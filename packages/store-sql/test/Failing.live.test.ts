@@ -11,7 +11,7 @@ import { rotatingGrant } from "./Grant.js"
 import { proxyTo } from "./Proxy.js"
 
 /** Callers do not wait for the store to come back. */
-const IMPATIENT = RefreshPolicy.make({ wait: "200 millis" })
+const IMPATIENT = RefreshPolicy.make({ wait: "2 seconds" })
 
 const sqlite = (url: string, more = {}) => SqliteClient.layer({ filename: url.slice("file:".length), ...more })
 
@@ -53,12 +53,17 @@ const readOnly = Effect.fnUntraced(function* ({
     const options = `${url}${url.includes("?") ? "&" : "?"}options=-c%20default_transaction_read_only%3Don`
     return PgClient.layer({ url: Redacted.make(options) })
   }
-  const client = yield* Layer.build(connect({ maxConnections: 1 }))
-  yield* Effect.provide(
-    Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SET SESSION TRANSACTION READ ONLY`.unprepared),
-    client
+  // A session that was made read-only would be replaced.
+  const { hostname, pathname, port } = new URL(url)
+  const database = pathname.slice(1)
+  const username = `reader_${Math.random().toString(36).slice(2, 10)}`
+  const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(connect({ maxConnections: 1 })))
+  yield* Effect.acquireRelease(sql`CREATE USER ${sql.literal(username)}@'%' IDENTIFIED BY 'reads'`.unprepared, () =>
+    Effect.ignore(sql`DROP USER ${sql.literal(username)}@'%'`.unprepared)
   )
-  return Layer.succeedContext(client)
+  yield* sql`GRANT SELECT ON ${sql(database)}.* TO ${sql.literal(username)}@'%'`.unprepared
+  const password = Redacted.make("reads")
+  return MysqlClient.layer({ host: hostname, port: Number(port || 3306), username, password, database })
 })
 
 describe("a database that is full", () => {

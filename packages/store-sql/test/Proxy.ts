@@ -7,25 +7,31 @@ export interface Proxy {
   readonly port: number
   /** Connections break, and new ones are refused. */
   readonly cut: Effect.Effect<void>
-  /** Nothing comes back any more, and nobody is told. */
+  /** What is sent from now on is lost, in both directions, and neither end hears of it. */
   readonly hold: Effect.Effect<void>
-  /** All is well again. */
+  /** New connections work again. Those that were held stay open, and stay dead. */
   readonly mend: Effect.Effect<void>
+  /** How many connections were made. */
+  readonly made: () => number
 }
 
 export const proxyTo = (host: string, port: number): Effect.Effect<Proxy, never, Scope.Scope> =>
   Effect.gen(function* () {
     const open = new Set<Socket>()
     let state: "well" | "cut" | "held" = "well"
+    let made = 0
+    let holds = 0
     const server = createServer((socket) => {
       if (state === "cut") return void socket.destroy()
+      made++
+      const before = state === "held" ? -1 : holds
       const there = connect(port, host)
       for (const [from, to] of [
         [socket, there],
         [there, socket]
       ] as const) {
         open.add(from)
-        from.on("data", (data) => (state === "held" ? undefined : to.write(data)))
+        from.on("data", (data) => (before === holds ? to.write(data) : undefined))
         from.on("error", () => to.destroy())
         from.on("close", () => {
           open.delete(from)
@@ -56,10 +62,11 @@ export const proxyTo = (host: string, port: number): Effect.Effect<Proxy, never,
       }),
       hold: Effect.sync(() => {
         state = "held"
+        holds++
       }),
       mend: Effect.sync(() => {
-        if (state === "held") breakAll()
         state = "well"
-      })
+      }),
+      made: () => made
     }
   })
