@@ -18,6 +18,8 @@ const freshness = "packages/core/src/Freshness.ts"
 const flight = "packages/core/src/Flight.ts"
 const provider = "packages/core/src/TokenProvider.ts"
 const tokenSet = "packages/core/src/TokenSet.ts"
+const limits = "packages/core/src/SourceLimits.ts"
+const direct = "packages/core/src/DirectHttpClient.ts"
 const memory = "packages/store-memory/src/MemoryTokenStore.ts"
 
 export const mutations: ReadonlyArray<Mutation> = [
@@ -273,5 +275,40 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "      leave()\n",
     replace: "",
     test: ["packages/core/test/Idle.test.ts", "contended for"]
+  },
+  {
+    name: "a pause by a clock that can be set",
+    file: limits,
+    find: "Number(clock.unsafeCurrentTimeNanos() / 1_000n) / 1_000",
+    replace: "clock.unsafeCurrentTimeMillis()",
+    test: ["packages/core/test/SourceLimits.test.ts", "by two hours: a pause"]
+  },
+  {
+    name: "keep a place while waiting for another token",
+    file: limits,
+    find: "        place.waits++\n        leave(place)\n",
+    replace: "        place.waits++\n",
+    test: ["packages/core/test/SourceLimits.test.ts", "P6: does not wait for itself"]
+  },
+  {
+    name: "let a layer of the HttpClient send a request again",
+    file: direct,
+    find: "if (first !== undefined) throw",
+    replace: "if (first !== undefined && url !== first) throw",
+    test: ["packages/core/test/DirectHttpClient.test.ts", "P1"]
+  },
+  {
+    name: "let a layer of the HttpClient follow a redirect",
+    file: direct,
+    find: "if (first !== undefined) throw",
+    replace: "if (first !== undefined && url === first) throw",
+    test: ["packages/core/test/DirectHttpClient.test.ts", "P11"]
+  },
+  {
+    name: "read an answer however long it is",
+    file: direct,
+    find: "(size) => size <= LARGEST,",
+    replace: "(size) => size <= LARGEST * 100,",
+    test: ["packages/core/test/DirectHttpClient.test.ts", "one MiB"]
   }
 ]

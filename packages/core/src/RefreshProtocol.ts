@@ -11,6 +11,7 @@ import { TokenEvent } from "./TokenEvent.js"
 import type { TokenSet } from "./TokenSet.js"
 import type { SourceError } from "./TokenSource.js"
 import type { Failure, TokenRecord, TokenStore } from "./TokenStore.js"
+import { currentTurn, endTurn } from "./Turn.js"
 
 /** The one path to a token endpoint. Provider, worker and service all go through it. */
 export interface RefreshProtocol {
@@ -191,11 +192,12 @@ export const makeProtocol = (
   const inTurn = (slot: Slot, request: Effect.Effect<Asked, Halt>): Effect.Effect<Asked, Halt> => {
     const { key, source } = slot
     const { limits } = source.traits
-    if (limits === undefined) return request
+    // A flight that another's turn set off is not in that turn.
+    if (limits === undefined) return Effect.locally(request, currentTurn, undefined)
     const notPaused = Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const left = limits.pausedFor(now)
+      const left = yield* limits.paused
       if (left === 0) return
+      const now = yield* Clock.currentTimeMillis
       const detail = "the token endpoint asked for a pause"
       const error = new TokenEndpointError({ key, reason: "throttled", retryAfter: left, detail })
       return yield* new Halt({ error, until: now + left * (yield* Random.nextRange(1, 1.1)) })
@@ -229,6 +231,7 @@ export const makeProtocol = (
         answer = yield* ask(by)
       }
     }
+    yield* endTurn
     yield* Fiber.interrupt(keeping)
     return yield* Either.isRight(answer)
       ? commit(slot, record, by, owner, answer.right)
@@ -292,7 +295,7 @@ export const makeProtocol = (
     const failure = noted(by, cause)
     slot.failures = Math.max(record.failures, slot.failures) + 1
     const retryAfter = cause._tag === "TokenEndpointError" ? cause.retryAfter : undefined
-    if (retryAfter !== undefined) slot.source.traits.limits?.pause(retryAfter, now)
+    if (retryAfter !== undefined) yield* slot.source.traits.limits?.pause(retryAfter) ?? Effect.void
     const error = remembered(key, failure, retryAfter)
     const retryIn = final ? 0 : yield* backOff(policy.retry, slot.failures, error, now)
     const { generation } = record

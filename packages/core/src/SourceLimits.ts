@@ -1,21 +1,25 @@
-import { Clock, Duration, Effect, Option } from "effect"
+import { type Clock, Duration, Effect, Option } from "effect"
 import { type Checks, checkOptions, type DurationOption, integer, positive } from "./Options.js"
 import type { InvalidOption } from "./TokenError.js"
+import { currentTurn, type Turn } from "./Turn.js"
 
 /**
  * How much one token endpoint can take, shared by all sources that name it: at most so many requests at a time and so
  * many in any span of time. What it asks one key to wait, all keys wait.
  */
 export interface SourceLimits {
-  /** Runs `request` in its turn, first come, first served; fails as `closing` does where that comes first. */
+  /**
+   * Runs `request` in its turn, first come, first served; fails as `closing` does where that comes first. While the
+   * request waits for the token of another provider of this process, it holds no place.
+   */
   readonly inTurn: <A, E, R, E2, R2>(
     request: Effect.Effect<A, E, R>,
     closing: Effect.Effect<never, E2, R2>
   ) => Effect.Effect<A, E | E2, R | R2>
-  /** Nobody asks for so many milliseconds from `now` on. */
-  readonly pause: (millis: number, now: number) => void
-  /** How long, in milliseconds, nobody is to ask, as of `now`. */
-  readonly pausedFor: (now: number) => number
+  /** Nobody asks for so many milliseconds from now on. */
+  readonly pause: (millis: number) => Effect.Effect<void>
+  /** How long, in milliseconds, nobody is to ask. */
+  readonly paused: Effect.Effect<number>
 }
 
 /** What `SourceLimits.make` takes. */
@@ -52,22 +56,20 @@ export const SourceLimits = {
 }
 
 const makeLimits = (concurrency: number, rate: number, per: number): SourceLimits => {
-  const waiting = new Set<Turn>()
+  const waiting = new Set<Place>()
+  /** Those that had a place and want one again; they come before `waiting`. */
+  const returning = new Set<Place>()
   /** When the last `rate` requests started. */
   const starts: Array<number> = []
   let oldest = 0
   let running = 0
-  let paused = { at: 0, lasts: 0 }
+  let pausedUntil = Number.NEGATIVE_INFINITY
 
-  /** What is left of a pause; a clock that was set back makes it no longer than it was. */
-  const left = (now: number) => Math.max(0, Math.min(paused.at + paused.lasts - now, paused.lasts))
+  const first = () => Option.getOrUndefined(Option.orElse(firstOf(returning), () => firstOf(waiting)))
 
-  const first = () => Option.getOrUndefined(Option.fromIterable(waiting))
-
-  /** How long the next request has to wait; a clock that was set back costs at most one span. */
   const wait = (now: number) => {
     const start = starts[oldest]
-    return start === undefined || starts.length < rate ? 0 : Math.min(start + per - now, per)
+    return start === undefined || starts.length < rate ? 0 : start + per - now
   }
 
   const started = (now: number) => {
@@ -77,51 +79,92 @@ const makeLimits = (concurrency: number, rate: number, per: number): SourceLimit
     oldest = (oldest + 1) % rate
   }
 
-  const take = Effect.fnUntraced(function* (turn: Turn) {
-    for (;;) {
-      if (first() !== turn || running >= concurrency) {
+  const take = Effect.fnUntraced(function* (place: Place) {
+    while (!place.over) {
+      if (first() !== place || running >= concurrency) {
         yield* Effect.async<void>((resume) => {
-          turn.wake = () => resume(Effect.void)
+          place.wake = () => resume(Effect.void)
         })
         continue
       }
-      const now = yield* Clock.currentTimeMillis
-      const millis = wait(now)
+      const now = yield* steady
+      const millis = returning.has(place) ? 0 : wait(now)
       if (millis <= 0) {
-        waiting.delete(turn)
+        if (waiting.has(place)) started(now)
+        leave(place)
         running++
-        turn.taken = true
-        started(now)
+        place.taken = true
         return first()?.wake?.()
       }
-      yield* Effect.sleep(millis)
+      yield* Effect.sleep(Math.min(millis, LONGEST))
     }
+  })
+
+  const leave = (place: Place) => {
+    waiting.delete(place)
+    returning.delete(place)
+    if (place.taken) running--
+    place.taken = false
+  }
+
+  const end = (place: Place) =>
+    Effect.sync(() => {
+      place.over = true
+      leave(place)
+      place.wake?.()
+      first()?.wake?.()
+    })
+
+  const turnOf = (place: Place): Turn => ({
+    end: end(place),
+    without: (wait) =>
+      Effect.suspend(() => {
+        place.waits++
+        leave(place)
+        first()?.wake?.()
+        const again = Effect.suspend(() => {
+          if (--place.waits > 0 || place.over) return Effect.void
+          returning.add(place)
+          return take(place)
+        })
+        return Effect.flatMap(Effect.exit(wait), (exit) => Effect.zipRight(again, exit))
+      })
   })
 
   return {
     inTurn: (request, closing) =>
       Effect.acquireUseRelease(
         Effect.sync(() => {
-          const turn: Turn = { taken: false, wake: undefined }
-          waiting.add(turn)
-          return turn
+          const place: Place = { taken: false, over: false, waits: 0, wake: undefined }
+          waiting.add(place)
+          return place
         }),
-        (turn) => Effect.zipRight(Effect.raceFirst(take(turn), closing), request),
-        (turn) =>
-          Effect.sync(() => {
-            waiting.delete(turn)
-            if (turn.taken) running--
-            first()?.wake?.()
-          })
+        (place) =>
+          Effect.zipRight(Effect.raceFirst(take(place), closing), Effect.locally(request, currentTurn, turnOf(place))),
+        end
       ),
-    pause: (millis, now) => {
-      if (millis > left(now)) paused = { at: now, lasts: millis }
-    },
-    pausedFor: left
+    pause: (millis) =>
+      Effect.map(steady, (now) => {
+        if (Number.isFinite(millis)) pausedUntil = Math.max(pausedUntil, now + millis)
+      }),
+    paused: Effect.map(steady, (now) => Math.max(0, pausedUntil - now))
   }
 }
 
-interface Turn {
+interface Place {
   taken: boolean
+  over: boolean
+  /** How many tokens of others the request waits for. */
+  waits: number
   wake: (() => void) | undefined
 }
+
+const firstOf = (places: ReadonlySet<Place>) => Option.fromIterable(places)
+
+/** Milliseconds by a clock that nobody sets. */
+const steady = Effect.clockWith((clock: Clock.Clock) =>
+  Effect.sync(() => Number(clock.unsafeCurrentTimeNanos() / 1_000n) / 1_000)
+)
+
+/** How long a wait goes on without a look at the clock. */
+const LONGEST = Duration.toMillis("1 minute")

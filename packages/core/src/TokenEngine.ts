@@ -14,6 +14,7 @@ import { rejections, waits } from "./TokenMetrics.js"
 import type { TokenSet } from "./TokenSet.js"
 import type { TokenSource } from "./TokenSource.js"
 import { type TokenRecord, TokenStore } from "./TokenStore.js"
+import { outOfTurn } from "./Turn.js"
 
 /**
  * Keeps the tokens of any number of keys in memory and renews them ahead of time: one flight a key; one timer and one
@@ -180,7 +181,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       // The first may have been on its way before; a row that goes back and forth is looked at now and then.
       else if (!first) yield* hint(entry, SOONEST)
     }
-  })
+  }, outOfTurn)
 
   const reject = Effect.fnUntraced(function* (given: Entry, token: AccessToken) {
     const entry = standing(given)
