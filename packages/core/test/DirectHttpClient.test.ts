@@ -1,8 +1,7 @@
-import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
+import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { DirectHttpClient, OAuth2, TokenSet, type TokenSource } from "@evertoken/core"
+import { OAuth2, TokenSet, type TokenSource } from "@evertoken/core"
 import { Effect, Layer, Redacted, Schedule } from "effect"
-import { startServer } from "./server.js"
 
 const options = {
   tokenEndpoint: "https://user-less.example.com/tenant/token?api_key=query-secret",
@@ -137,16 +136,6 @@ describe("an error", () => {
     })
   )
 })
-
-it.scopedLive("P11: with a real fetch, a source of one's own can have the same client", () =>
-  Effect.gen(function* () {
-    const other = yield* startServer(() => ({ body: "{}" }))
-    const { origin, received } = yield* startServer(() => ({ status: 307, headers: { location: other.origin } }))
-    const http = yield* Effect.provide(DirectHttpClient.make, FetchHttpClient.layer)
-    const { status } = yield* http.post(origin)
-    assert.deepStrictEqual([status, received.length, other.received.length], [307, 1, 0])
-  })
-)
 
 const MIB = 1024 * 1024
 
