@@ -106,9 +106,14 @@ export class TokenStoreError extends Schema.TaggedError<TokenStoreError>()("Toke
   /** What was wrong, without any part of a token. */
   detail: Schema.optional(Schema.String)
 }) {
-  /** What `error` is for callers of a store: itself, or else `unreachable`, told by names and codes alone. */
-  static readonly of = (error: unknown, key?: string): TokenStoreError =>
-    error instanceof TokenStoreError ? error : new TokenStoreError({ reason: "unreachable", key, detail: names(error) })
+  /** What `error` is for callers of a store: itself, with its key, or else `unreachable`, told by names and codes alone. */
+  static readonly of = (error: unknown, key?: string): TokenStoreError => {
+    if (!(error instanceof TokenStoreError)) {
+      return new TokenStoreError({ reason: "unreachable", key, detail: names(error) })
+    }
+    const { detail, reason } = error
+    return error.key === undefined && key !== undefined ? new TokenStoreError({ reason, key, detail }) : error
+  }
 
   override get message() {
     const what = {

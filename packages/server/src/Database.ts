@@ -1,30 +1,91 @@
+import { closeSync, openSync } from "node:fs"
+import { Socket } from "node:net"
 import { fileURLToPath } from "node:url"
 import type { SqlClient } from "@effect/sql"
 import { MysqlClient } from "@effect/sql-mysql2"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Predicate, Redacted, Scope } from "effect"
 import { SettingsError } from "./Settings.js"
 
-/** The database that `address` names: `file:tokens.db`, `postgres://…` or `mysql://…`. */
+/**
+ * The database that `address` names: `file:tokens.db`, `postgres://…` or `mysql://…`. It fails within five seconds where
+ * nothing answers, and can be interrupted meanwhile.
+ */
 export const layer = (setting: string, address: Redacted.Redacted): Layer.Layer<SqlClient.SqlClient, SettingsError> => {
   const text = Redacted.value(address)
   const broken = new SettingsError({ setting, problem: "the database cannot be reached" })
-  if (/^postgres(?:ql)?:\/\//.test(text)) return Layer.mapError(PgClient.layer({ url: address }), () => broken)
-  if (/^(?:mysql|mariadb):\/\//.test(text)) {
-    const url = Redacted.make(text.replace(/^mariadb:/, "mysql:"))
-    return Layer.mapError(MysqlClient.layer({ url }), () => broken)
-  }
+  if (/^postgres(?:ql)?:\/\//.test(text)) return Layer.mapError(prompt(postgres(text)), () => broken)
+  if (/^(?:mysql|mariadb):\/\//.test(text)) return Layer.mapError(prompt(mysql(text)), () => broken)
   if (text.startsWith("file:")) {
     return Layer.unwrapEffect(
       Effect.try({
-        try: () => SqliteClient.layer({ filename: fileOf(text) }),
+        try: () => SqliteClient.layer({ filename: ownFile(fileOf(text)) }),
         catch: () => new SettingsError({ setting, problem: "expected a file, such as file:tokens.db" })
       })
     ).pipe(Layer.mapError(() => broken))
   }
   const problem = "expected file:tokens.db, postgres://… or mysql://…"
   return Layer.fail(new SettingsError({ setting, problem }))
+}
+
+/** Milliseconds that a connection may take to be made. */
+const CONNECT = 5_000
+/** Milliseconds after which the server ends a statement: as long as the store waits for it. */
+const STATEMENT = 10_000
+/** Milliseconds of silence after which a connection is probed. */
+const PROBE = 10_000
+
+const postgres = (url: string) => {
+  const options = { connectTimeout: CONNECT, applicationName: "evertoken", stream: probed }
+  const limited = PgClient.layer({ ...options, url: Redacted.make(withQuery(url, { statement_timeout: STATEMENT })) })
+  // A pooler may refuse settings of the session; then its own have to do.
+  return Layer.catchAll(limited, (error) =>
+    Predicate.hasProperty(error.cause, "code") && error.cause.code === "08P01"
+      ? PgClient.layer({ ...options, url: Redacted.make(url) })
+      : Layer.fail(error)
+  )
+}
+
+const probed = () => new Socket().setKeepAlive(true, PROBE)
+
+const mysql = (url: string) =>
+  MysqlClient.layer({
+    url: Redacted.make(
+      withQuery(url.replace(/^mariadb:/, "mysql:"), { connectTimeout: CONNECT, keepAliveInitialDelay: PROBE })
+    )
+  })
+
+/** `address` with settings for what it does not set itself; as it is where it is no URL. */
+const withQuery = (address: string, settings: Readonly<Record<string, number>>): string => {
+  if (!URL.canParse(address)) return address
+  const url = new URL(address)
+  for (const [name, value] of Object.entries(settings)) {
+    if (!url.searchParams.has(name)) url.searchParams.set(name, String(value))
+  }
+  return url.href
+}
+
+/** The same client, whose opening can be interrupted, and whose closing ends also where the server answers no more. */
+const prompt = <A, E>(client: Layer.Layer<A, E>): Layer.Layer<A, E> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
+        Scope.close(scope, exit).pipe(
+          Effect.interruptible,
+          Effect.disconnect,
+          Effect.timeout("1 second"),
+          Effect.ignore
+        )
+      )
+      return yield* Effect.disconnect(Layer.buildWithScope(client, scope))
+    })
+  )
+
+/** The file, made for nobody but this user; SQLite gives what it keeps beside it the same mode. */
+const ownFile = (path: string): string => {
+  if (path !== "" && path !== ":memory:") closeSync(openSync(path, "a", 0o600))
+  return path
 }
 
 const fileOf = (address: string) =>

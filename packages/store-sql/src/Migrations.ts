@@ -1,8 +1,10 @@
 import { SqlClient } from "@effect/sql"
 import * as Migrator from "@effect/sql/Migrator"
 import { TokenStoreError } from "@evertoken/core"
-import { Cause, Effect, Schedule } from "effect"
+import { Cause, Duration, Effect, Schedule } from "effect"
+import { PATIENCE } from "./Conflicts.js"
 import { first } from "./Schema.js"
+import { neverStandStill } from "./Sqlite.js"
 import { COLUMNS, type Names, outsideTransaction, unreachable } from "./Statements.js"
 
 /** Makes and upgrades the tables, whoever else does so at the same time. Where they are up to date it only looks. */
@@ -32,14 +34,23 @@ export const migrate = Effect.fnUntraced(function* (names: Names) {
     Effect.zipRight(Effect.orElse(ready, () => Effect.sandbox(again)))
   )
   // Those who start at the same time trip over each other; who lost finds the tables made the next time.
-  const patience = Schedule.jittered(Schedule.spaced("100 millis")).pipe(Schedule.intersect(Schedule.recurs(50)))
+  const patience = Schedule.jittered(Schedule.spaced("100 millis")).pipe(Schedule.upTo(PATIENCE))
+  yield* neverStandStill(sql)
   yield* ready.pipe(
     Effect.catchAll(() => Effect.retry(run, patience)),
     Effect.catchAll(unreachable),
     Effect.provideService(SqlClient.SqlClient, sql),
-    outsideTransaction
+    outsideTransaction,
+    // A client may wait for a dead connection although it is interrupted.
+    Effect.disconnect,
+    Effect.timeoutFail({
+      duration: LIMIT,
+      onTimeout: () => new TokenStoreError({ reason: "unreachable", detail: "the tables were not made in time" })
+    })
   )
 })
+
+const LIMIT = Duration.seconds(30)
 
 const schema = (sql: SqlClient.SqlClient, names: Names) =>
   names.schema === undefined

@@ -1,10 +1,14 @@
 import { SqlClient, type SqlConnection, type SqlError } from "@effect/sql"
+import { TokenStoreError } from "@evertoken/core"
 import { Cause, Clock, Effect, Exit, Fiber, Predicate, Scope } from "effect"
 import { hasCode, retryConflicts } from "./Conflicts.js"
 import { outsideTransaction } from "./Statements.js"
 
 /** Runs one statement outside of the caller's transaction, and again where it had no effect. */
-export type Run = <A, E>(statement: Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError.SqlError>
+export type Run = <A, E>(statement: Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError.SqlError | TokenStoreError>
+
+/** The same on one session, once. */
+type Once = <A, E>(statement: Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError.SqlError>
 
 /**
  * Runs each statement on a session of the client's pool, and closes those that cannot be relied on:
@@ -14,14 +18,23 @@ export type Run = <A, E>(statement: Effect.Effect<A, E>) => Effect.Effect<A, E |
  * - After either, those that were opened before and have not answered since.
  */
 export const sessions = (sql: SqlClient.SqlClient): Run => {
-  const once: Run = sql.onDialectOrElse({
+  const once: Once = sql.onDialectOrElse({
     // One connection, in this process, which gives each answer before it returns.
     sqlite: () => outsideTransaction,
     mysql: () => pooled(sql, MYSQL),
     orElse: () => pooled(sql, undefined)
   })
-  return (statement) => retryConflicts(once(statement))
+  return (statement) => Effect.mapError(retryConflicts(once(statement)), keyThatCannotBeKept)
 }
+
+/**
+ * A database with another encoding than UTF-8 cannot keep every key. All else that is written is ASCII, so what has no
+ * equivalent there (22P05) is the key.
+ */
+const keyThatCannotBeKept = <E>(error: E): E | TokenStoreError =>
+  hasCode(error, (code) => code === "22P05")
+    ? new TokenStoreError({ reason: "key", detail: "the database's encoding has no such characters; make one in UTF8" })
+    : error
 
 /**
  * Sent first in each session. Without autocommit, what was written would be rolled back with the session; and a server
@@ -30,7 +43,7 @@ export const sessions = (sql: SqlClient.SqlClient): Run => {
 const MYSQL = `SET SESSION autocommit = 1, innodb_lock_wait_timeout = LEAST(@@innodb_lock_wait_timeout, 10),
   lock_wait_timeout = LEAST(@@lock_wait_timeout, 10)`
 
-const pooled = (sql: SqlClient.SqlClient, greeting: string | undefined): Run => {
+const pooled = (sql: SqlClient.SqlClient, greeting: string | undefined): Once => {
   let doubts = 0
   /** How many doubts there had been when a session last answered. */
   const answered = new WeakMap<object, number>()

@@ -16,7 +16,7 @@ import * as Migrations from "./Migrations.js"
 import { mysqlBackend } from "./MysqlBackend.js"
 import { postgres } from "./Postgres.js"
 import { returningBackend } from "./ReturningBackend.js"
-import { sqlite } from "./Sqlite.js"
+import { neverStandStill, sqlite } from "./Sqlite.js"
 import { type Names, namesOf } from "./Statements.js"
 
 /** Where the tables are. */
@@ -107,7 +107,7 @@ const operations = Effect.fnUntraced(function* (
   const sql = (yield* SqlClient.SqlClient).withoutTransforms()
   return yield* sql.onDialectOrElse({
     pg: () => Effect.succeed(returningBackend(sql, names, postgres(sql, names))),
-    sqlite: () => Effect.succeed(returningBackend(sql, names, sqlite(sql, names))),
+    sqlite: () => Effect.as(neverStandStill(sql), returningBackend(sql, names, sqlite(sql, names))),
     mysql: () => Effect.succeed(mysqlBackend(sql, names)),
     orElse: () =>
       new TokenStoreError({

@@ -1,4 +1,5 @@
 import type { SqlClient } from "@effect/sql"
+import { Effect } from "effect"
 import type { Returning } from "./ReturningBackend.js"
 import type { Names } from "./Statements.js"
 
@@ -18,3 +19,14 @@ export const sqlite = (sql: SqlClient.SqlClient, names: Names): Returning => {
     remove: (key) => sql`DELETE FROM ${tokens} WHERE key = ${key} RETURNING generation`
   }
 }
+
+/**
+ * Makes SQLite say at once that another connection has the lock. Drivers for it stand still while they wait, and the
+ * whole process with them: no lease is renewed, no timer runs. The waiting is ours instead, with sleeps.
+ */
+export const neverStandStill = (sql: SqlClient.SqlClient): Effect.Effect<void> =>
+  sql.onDialectOrElse({
+    // A service that takes no such setting does its waiting elsewhere.
+    sqlite: () => Effect.ignore(sql`PRAGMA busy_timeout = 2`.unprepared),
+    orElse: () => Effect.void
+  })

@@ -57,8 +57,9 @@ onEach(
         yield* Effect.provide(SqlTokenStore.migrate(options), client)
         const statements: Array<string> = []
         yield* Effect.provide(SqlTokenStore.migrate(options), client).pipe(recorded(statements))
-        assert.strictEqual(statements.length, 2)
-        assert.isTrue(statements.every((statement) => statement.startsWith("SELECT")))
+        const asked = statements.filter((statement) => !statement.startsWith("PRAGMA busy_timeout"))
+        assert.strictEqual(asked.length, 2)
+        assert.isTrue(asked.every((statement) => statement.startsWith("SELECT")))
       }).pipe(Effect.scoped)
     )
 
