@@ -14,8 +14,8 @@ const State = Schema.Struct({
     key: Schema.String,
     value: Schema.Struct({
       ...{ generation: Schema.Number, payload: Text, failures: Schema.Number, failure: Text, dead: Schema.Boolean },
-      ...{ leaseOwner: Text, leaseUntil: Time, intentOwner: Text, intentAt: Time },
-      ...{ dueAt: Time, retryAt: Time, refreshedAt: Time, failedAt: Time }
+      ...{ leaseOwner: Text, leaseUntil: Time, leasedAt: Time, intentOwner: Text, intentAt: Time },
+      ...{ dueAt: Time, scheduledAt: Time, claims: Schema.Number, retryAt: Time, refreshedAt: Time, failedAt: Time }
     })
   })
 })
@@ -55,7 +55,7 @@ export const backend = Effect.gen(function* () {
     put: (key, { dueIn, expected, generation, payload }) =>
       change((rows, now) => {
         if (rows.get(key)?.generation !== expected) return false
-        rows.set(key, { ...EMPTY, generation, payload, dueAt: after(now, dueIn), refreshedAt: now })
+        rows.set(key, { ...EMPTY, generation, payload, dueAt: after(now, dueIn), scheduledAt: now, refreshedAt: now })
         return true
       }),
     lease: (key, { force, known, lasts, owner, presents }) =>
@@ -66,35 +66,40 @@ export const backend = Effect.gen(function* () {
         const unchanged = known === undefined ? row.payload === undefined : row.generation === known
         const free = row.leaseOwner === undefined || row.leaseOwner === owner || (row.leaseUntil ?? 0) <= now
         const allowed = force || (!row.dead && (row.intentOwner === undefined || row.intentOwner === owner))
-        const given = unchanged && free && allowed && (row.retryAt ?? now) <= now
+        const given = unchanged && free && allowed && hasWaited(row, now)
         const intent = given && presents && row.intentOwner === undefined ? { intentOwner: owner, intentAt: now } : {}
-        const next = given ? { ...row, ...intent, leaseOwner: owner, leaseUntil: now + lasts } : row
+        const lease = { leaseOwner: owner, leaseUntil: now + lasts, leasedAt: now }
+        const next = given ? { ...row, ...intent, ...lease } : isAhead(row, now) ? cut(row, now) : row
         rows.set(key, next)
         return { now, row: next }
       }),
-    renew: (key, owner, lasts) => owned(key, owner, undefined, (row, now) => ({ ...row, leaseUntil: now + lasts })),
+    renew: (key, owner, lasts) =>
+      owned(key, owner, undefined, (row, now) => ({ ...row, leaseUntil: now + lasts, leasedAt: now })),
     commit: (key, { dueIn, generation, owner, tokens }) =>
       owned(key, owner, generation, (_, now) => ({
         ...{ ...EMPTY, generation: generation + 1, payload: tokens },
-        ...{ dueAt: after(now, dueIn), refreshedAt: now }
+        ...{ dueAt: after(now, dueIn), scheduledAt: now, refreshedAt: now }
       })),
     fail: (key, { dead, failure, generation, inDoubt, owner, retryIn }) =>
       owned(key, owner, generation, (row, now) => ({
         ...row,
         ...(row.intentOwner === owner && !inDoubt ? { intentOwner: undefined, intentAt: undefined } : {}),
         ...{ leaseOwner: undefined, leaseUntil: undefined, failures: row.failures + 1, failure, failedAt: now, dead },
+        ...{ leasedAt: undefined, claims: 0, scheduledAt: now },
         ...{ retryAt: now + retryIn, dueAt: dead || row.dueAt === undefined ? undefined : now + retryIn }
       })),
     remove: (key) => change((rows) => rows.delete(key)),
-    due: ({ lasts, limit }) =>
+    due: ({ lasts, latest = false, limit }) =>
       change((rows, now) =>
         [...rows]
-          .filter(([, { dead, dueAt = Infinity, retryAt = 0 }]) => !dead && dueAt <= now && retryAt <= now)
-          .filter(([, { leaseOwner, leaseUntil = 0 }]) => leaseOwner === undefined || leaseUntil <= now)
-          .sort(([, { dueAt: a = 0 }], [, { dueAt: b = 0 }]) => a - b)
+          .filter(([, row]) => !row.dead && row.dueAt !== undefined && hasWaited(row, now))
+          .filter(([, { dueAt = 0, scheduledAt = 0 }]) => dueAt <= now || scheduledAt > now + 1_000)
+          .filter(([, row]) => row.leaseOwner === undefined || (row.leaseUntil ?? 0) <= now || isAhead(row, now))
+          .sort(([, { dueAt: a = 0 }], [, { dueAt: b = 0 }]) => (latest ? b - a : a - b))
           .slice(0, limit)
           .map(([key, row]) => {
-            rows.set(key, { ...row, dueAt: now + lasts })
+            const wait = Math.min(lasts * 2 ** row.claims, Math.max(lasts, 900_000))
+            rows.set(key, { ...row, dueAt: now + wait, scheduledAt: now, claims: row.claims + 1 })
             return { key, generation: row.generation }
           })
       )
@@ -110,10 +115,20 @@ export const layer = Layer.effect(
   })
 )
 
+// Instants that were written later than now, since the clock has been set back, are not believed.
+const isAhead = ({ leaseOwner, leaseUntil = 0, leasedAt = 0 }: StoredRow, now: number) =>
+  leaseOwner !== undefined && leasedAt > now && leaseUntil >= leasedAt
+const cut = (row: StoredRow, now: number): StoredRow => ({
+  ...row,
+  ...{ leaseUntil: now + (row.leaseUntil ?? now) - (row.leasedAt ?? now), leasedAt: now }
+})
+const hasWaited = ({ failedAt = 0, retryAt = 0 }: StoredRow, now: number) => retryAt <= now || failedAt > now + 1_000
+
 const after = (now: number, wait: number | undefined) => (wait === undefined ? undefined : now + wait)
 
 const EMPTY: StoredRow = {
   ...{ generation: 0, payload: undefined, failures: 0, failure: undefined, dead: false },
-  ...{ leaseOwner: undefined, leaseUntil: undefined, intentOwner: undefined, intentAt: undefined },
-  ...{ dueAt: undefined, retryAt: undefined, refreshedAt: undefined, failedAt: undefined }
+  ...{ leaseOwner: undefined, leaseUntil: undefined, leasedAt: undefined },
+  ...{ intentOwner: undefined, intentAt: undefined, dueAt: undefined, scheduledAt: undefined, claims: 0 },
+  ...{ retryAt: undefined, refreshedAt: undefined, failedAt: undefined }
 }

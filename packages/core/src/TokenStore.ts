@@ -25,7 +25,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     readonly fail: (key: string, result: Failed<Failure>) => Effect.Effect<boolean, TokenStoreError>
     /** Removes the row, whoever has the lease; false where there was none. */
     readonly remove: (key: string) => Effect.Effect<boolean, TokenStoreError>
-    /** Claims the next keys to renew, the longest due first; nobody else is given them for `lasts`. */
+    /** Claims the next keys to renew; nobody else is given them for `lasts`, or longer where earlier claims came to nothing. */
     readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, TokenStoreError>
     /** Some of what is kept, in the order of the keys, after `after`; fails where the store cannot list. */
     readonly page: (request: ListRequest) => Effect.Effect<ReadonlyArray<Listed>, TokenStoreError>
@@ -133,7 +133,8 @@ export interface TokenStoreBackend {
   readonly load: (key: string) => Effect.Effect<Snapshot, unknown>
   /**
    * Writes the payload as `generation`, due in `dueIn`, where the row is absent (`expected` undefined) or still of
-   * generation `expected`. Clears lease, intent, failures, `retryAt`, `failure` and `dead`; sets `refreshedAt`.
+   * generation `expected`. Clears lease, intent, claims, failures, `retryAt`, `failure` and `dead`; sets `refreshedAt`
+   * and `scheduledAt`.
    */
   readonly put: (key: string, row: PutRow) => Effect.Effect<boolean, unknown>
   /**
@@ -141,31 +142,36 @@ export interface TokenStoreBackend {
    * or one above the highest generation it ever gave the key, whichever is more. Then, where
    * - the row's generation is `known`, or `known` is undefined and it has no payload,
    * - no lease is held, or it ran out, or it is `owner`'s,
-   * - `retryAt` is not ahead,
+   * - `retryAt` is not ahead, or `failedAt` is, by more than a second,
    * - and either `force`, or the row is not dead and its intent is nobody's or `owner`'s,
    *
-   * gives the lease to `owner` for `lasts`, and if `presents`, sets intent owner and time unless they are set. In any
-   * other case changes nothing. Gives the row as it is afterwards.
+   * gives the lease to `owner` for `lasts`, sets `leasedAt`, and if `presents`, sets intent owner and time unless they
+   * are set. In any other case changes nothing, except that a lease whose `leasedAt` is ahead, since the clock was set
+   * back, is given anew by its length: `leaseUntil - leasedAt` from now. Gives the row as it is afterwards.
    */
   readonly lease: (key: string, request: LeaseRequest) => Effect.Effect<Snapshot, unknown>
-  /** Makes `owner`'s lease last for `lasts` from now, even if it ran out. */
+  /** Makes `owner`'s lease last for `lasts` from now, even if it ran out; sets `leasedAt`. */
   readonly renew: (key: string, owner: string, lasts: number) => Effect.Effect<boolean, unknown>
   /**
    * Where the lease is `owner`'s, run out or not, and the generation is still `generation`: the payload as the next
-   * generation, due in `dueIn`; clears lease, intent, failures, `retryAt`, `failure` and `dead`; sets `refreshedAt`.
+   * generation, due in `dueIn`; clears lease, intent, claims, failures, `retryAt`, `failure` and `dead`; sets
+   * `refreshedAt` and `scheduledAt`.
    */
   readonly commit: (key: string, result: Committed<string>) => Effect.Effect<boolean, unknown>
   /**
    * Where the lease is `owner`'s, run out or not, and the generation is still `generation`: ends the lease; clears the
-   * intent if it is `owner`'s and not `inDoubt`; adds one to failures; sets `failure`, `failedAt`, `dead`; sets
-   * `retryAt` and a due time that was set to `retryIn` from now, or the due time to none if dead.
+   * claims, and the intent if it is `owner`'s and not `inDoubt`; adds one to failures; sets `failure`, `failedAt`,
+   * `scheduledAt`, `dead`; sets `retryAt` and a due time that was set to `retryIn` from now, or the due time to none if
+   * dead.
    */
   readonly fail: (key: string, result: Failed<string>) => Effect.Effect<boolean, unknown>
   /** Removes the row. */
   readonly remove: (key: string) => Effect.Effect<boolean, unknown>
   /**
-   * The keys with a due time not ahead, no lease held, not dead, `retryAt` not ahead, the longest due first; their due
-   * time becomes `lasts` from now, in the same statement.
+   * The keys that are not dead, with a due time not ahead, or one of which `scheduledAt` is ahead by more than a second;
+   * no lease held, or one of which `leasedAt` is ahead; `retryAt` not ahead, or `failedAt` ahead by more than a second.
+   * The longest due first, or the latest. In the same statement their due time becomes `lasts` from now, twice as long
+   * for each earlier one of `claims`, up to 15 minutes or `lasts`; sets `scheduledAt`, and adds one to `claims`.
    */
   readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, unknown>
   /** Some of the rows, in the order of their keys, after `after`, and the store's clock; absent where a store cannot list. */
@@ -193,11 +199,17 @@ export interface Kept {
   readonly generation: number
   readonly leaseOwner: string | undefined
   readonly leaseUntil: number | undefined
+  /** When the lease was given or last renewed. */
+  readonly leasedAt: number | undefined
   /** Whose presentation of the refresh token has no known outcome yet. */
   readonly intentOwner: string | undefined
   readonly intentAt: number | undefined
   /** When a worker should renew it. */
   readonly dueAt: number | undefined
+  /** When the due time was set. */
+  readonly scheduledAt: number | undefined
+  /** How often a worker claimed it since its tokens or its last failure were written. */
+  readonly claims: number
   /** How many attempts failed in a row. */
   readonly failures: number
   /** Nobody asks the token endpoint before. */
@@ -254,6 +266,8 @@ export interface Failed<F> {
 export interface DueClaim {
   readonly limit: number
   readonly lasts: number
+  /** Whether to take the latest due first. */
+  readonly latest?: boolean | undefined
 }
 
 export interface ListRequest {

@@ -92,6 +92,6 @@ const hourly = (ends: (now: number) => number, count: number) => {
 
 const row: Omit<TokenRecord, "tokens"> = {
   ...{ generation: 1, failures: 0, dead: false, failure: undefined, failedAt: undefined, refreshedAt: undefined },
-  ...{ leaseOwner: undefined, leaseUntil: undefined, intentOwner: undefined, intentAt: undefined },
-  ...{ dueAt: undefined, retryAt: undefined }
+  ...{ leaseOwner: undefined, leaseUntil: undefined, leasedAt: undefined, intentOwner: undefined, intentAt: undefined },
+  ...{ dueAt: undefined, scheduledAt: undefined, claims: 0, retryAt: undefined }
 }

@@ -1,5 +1,5 @@
 import { type Snapshot, type StoredRow, type TokenChange, TokenStore, type TokenStoreBackend } from "@evertoken/core"
-import { Clock, Effect, Layer, PubSub, Stream } from "effect"
+import { Clock, Duration, Effect, Layer, PubSub, Stream } from "effect"
 
 /** Keeps tokens for as long as it lives. What shares it shares one refresh, as processes on one database do. */
 export const make: Effect.Effect<TokenStore["Type"]> = Effect.map(backend(), (backend) => TokenStore.make(backend))
@@ -33,7 +33,7 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
       put: (key, { expected, generation, payload, dueIn }) =>
         step(key, (now) => {
           if (rows.get(key)?.generation !== expected) return false
-          write(key, { ...empty(generation), payload, dueAt: after(now, dueIn), refreshedAt: now })
+          write(key, { ...empty(generation), payload, dueAt: after(now, dueIn), scheduledAt: now, refreshedAt: now })
           return true
         }),
       lease: (key, { owner, known, lasts, presents, force }) =>
@@ -43,11 +43,12 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
           if (row === undefined) return { now, row }
           const unchanged = known === undefined ? row.payload === undefined : row.generation === known
           const free = row.leaseOwner === undefined || row.leaseOwner === owner || (row.leaseUntil ?? 0) <= now
-          const waited = row.retryAt === undefined || row.retryAt <= now
           const allowed = force || (!row.dead && (row.intentOwner === undefined || row.intentOwner === owner))
-          if (unchanged && free && waited && allowed) {
+          if (unchanged && free && hasWaited(row, now) && allowed) {
             const intent = presents && row.intentOwner === undefined ? { intentOwner: owner, intentAt: now } : {}
-            write(key, { ...row, ...intent, leaseOwner: owner, leaseUntil: now + lasts })
+            write(key, { ...row, ...intent, leaseOwner: owner, leaseUntil: now + lasts, leasedAt: now })
+          } else if (isAhead(row, now)) {
+            write(key, { ...row, leaseUntil: now + (row.leaseUntil ?? now) - (row.leasedAt ?? now), leasedAt: now })
           }
           return { now, row: rows.get(key) }
         }),
@@ -55,13 +56,19 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
         Effect.map(Clock.currentTimeMillis, (now) => {
           const row = rows.get(key)
           if (row?.leaseOwner !== owner) return false
-          write(key, { ...row, leaseUntil: now + lasts })
+          write(key, { ...row, leaseUntil: now + lasts, leasedAt: now })
           return true
         }),
       commit: (key, { owner, generation, tokens, dueIn }) =>
         step(key, (now) => {
           if (owned(key, owner, generation) === undefined) return false
-          write(key, { ...empty(generation + 1), payload: tokens, dueAt: after(now, dueIn), refreshedAt: now })
+          write(key, {
+            ...empty(generation + 1),
+            payload: tokens,
+            dueAt: after(now, dueIn),
+            scheduledAt: now,
+            refreshedAt: now
+          })
           return true
         }),
       fail: (key, { owner, generation, failure, inDoubt, dead, retryIn }) =>
@@ -74,7 +81,10 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
             ...settled,
             leaseOwner: undefined,
             leaseUntil: undefined,
+            leasedAt: undefined,
             dueAt: dead || row.dueAt === undefined ? undefined : now + retryIn,
+            scheduledAt: now,
+            claims: 0,
             failures: row.failures + 1,
             retryAt: now + retryIn,
             failedAt: now,
@@ -84,19 +94,20 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
           return true
         }),
       remove: (key) => step(key, () => rows.delete(key)),
-      due: ({ limit, lasts }) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
-          const ahead = (at: number | undefined) => at !== undefined && at > now
-          return [...rows]
-            .filter(([, row]) => row.dueAt !== undefined && !ahead(row.dueAt) && !row.dead)
-            .filter(([, row]) => !ahead(row.retryAt) && (row.leaseOwner === undefined || !ahead(row.leaseUntil)))
-            .sort(([, a], [, b]) => (a.dueAt ?? 0) - (b.dueAt ?? 0))
+      due: ({ limit, lasts, latest = false }) =>
+        Effect.map(Clock.currentTimeMillis, (now) =>
+          [...rows]
+            .filter(([, row]) => row.dueAt !== undefined && !row.dead && hasWaited(row, now))
+            .filter(([, { dueAt = 0, scheduledAt = 0 }]) => dueAt <= now || scheduledAt > now + JITTER)
+            .filter(([, row]) => row.leaseOwner === undefined || (row.leaseUntil ?? 0) <= now || isAhead(row, now))
+            .sort(([, a], [, b]) => ((a.dueAt ?? 0) - (b.dueAt ?? 0)) * (latest ? -1 : 1))
             .slice(0, limit)
             .map(([key, row]) => {
-              write(key, { ...row, dueAt: now + lasts })
+              const wait = Math.min(lasts * 2 ** row.claims, Math.max(lasts, LONGEST_CLAIM))
+              write(key, { ...row, dueAt: now + wait, scheduledAt: now, claims: row.claims + 1 })
               return { key, generation: row.generation }
             })
-        }),
+        ),
       page: ({ after = "", limit }) =>
         Effect.map(Clock.currentTimeMillis, (now) => ({
           now,
@@ -111,6 +122,13 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
   })
 }
 
+/** Whether a lease was given later than now: the clock has been set back since. */
+const isAhead = ({ leaseOwner, leasedAt = 0, leaseUntil = 0 }: StoredRow, now: number) =>
+  leaseOwner !== undefined && leasedAt > now && leaseUntil >= leasedAt
+
+/** Whether the next attempt's time has come, or was told by a clock that has been set back since. */
+const hasWaited = ({ failedAt = 0, retryAt = 0 }: StoredRow, now: number) => retryAt <= now || failedAt > now + JITTER
+
 const after = (now: number, wait: number | undefined) => (wait === undefined ? undefined : now + wait)
 
 const empty = (generation: number): StoredRow => ({
@@ -118,9 +136,12 @@ const empty = (generation: number): StoredRow => ({
   payload: undefined,
   leaseOwner: undefined,
   leaseUntil: undefined,
+  leasedAt: undefined,
   intentOwner: undefined,
   intentAt: undefined,
   dueAt: undefined,
+  scheduledAt: undefined,
+  claims: 0,
   failures: 0,
   retryAt: undefined,
   dead: false,
@@ -128,3 +149,7 @@ const empty = (generation: number): StoredRow => ({
   refreshedAt: undefined,
   failedAt: undefined
 })
+
+// A clock that is only adjusted goes back by less.
+const JITTER = 1_000
+const LONGEST_CLAIM = Duration.toMillis("15 minutes")

@@ -3,14 +3,14 @@ import * as Migrator from "@effect/sql/Migrator"
 import { TokenStoreError } from "@evertoken/core"
 import { Cause, Duration, Effect, Schedule } from "effect"
 import { PATIENCE } from "./Conflicts.js"
-import { first } from "./Schema.js"
+import { first, second } from "./Schema.js"
 import { neverStandStill } from "./Sqlite.js"
 import { COLUMNS, type Names, outsideTransaction, unreachable } from "./Statements.js"
 
 /** Makes and upgrades the tables, whoever else does so at the same time. Where they are up to date it only looks. */
 export const migrate = Effect.fnUntraced(function* (names: Names) {
   const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-  const steps = [["tokens", first(sql, names)] as const]
+  const steps = [["tokens", first(sql, names)] as const, ["clock", second(sql, names)] as const]
 
   // Unprepared, since SQLite's client remembers for minutes that a statement could not be prepared.
   const version = sql<{ id: unknown }>`SELECT max(migration_id) AS id FROM ${sql(names.migrations)}`.unprepared

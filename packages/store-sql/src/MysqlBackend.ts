@@ -4,7 +4,19 @@ import { type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/c
 import { Effect, Encoding, Option, Random, Schema } from "effect"
 import { sealedRows } from "./SealedRows.js"
 import { sessions } from "./Sessions.js"
-import { COLUMNS, decoded, grants, Int, isDue, listed, type Names, snapshot } from "./Statements.js"
+import {
+  COLUMNS,
+  claimLasts,
+  decoded,
+  grants,
+  Int,
+  isAhead,
+  isDue,
+  isLeasedAhead,
+  listed,
+  type Names,
+  snapshot
+} from "./Statements.js"
 
 /**
  * The operations on MySQL and MariaDB. Where a row has to be read back, a second statement reads what the first decided.
@@ -37,7 +49,7 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
     ).pipe(Effect.flatMap(snapshot), Effect.flatMap(decoded))
 
   const SETTLED = sql.literal(
-    "lease_owner = NULL, lease_until = NULL, intent_owner = NULL, intent_at = NULL, failures = 0, retry_at = NULL, failure = NULL, failed_at = NULL, dead = 0, claim = NULL"
+    "lease_owner = NULL, lease_until = NULL, leased_at = NULL, intent_owner = NULL, intent_at = NULL, claims = 0, failures = 0, retry_at = NULL, failure = NULL, failed_at = NULL, dead = 0, claim = NULL"
   )
 
   return {
@@ -45,49 +57,57 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
     put: (name, { dueIn, expected, generation, payload }) =>
       happened(
         expected === undefined
-          ? sql`INSERT IGNORE INTO ${tokens} (\`key\`, generation, payload, key_id, due_at, refreshed_at)
-              SELECT ${bytes(name)}, ${generation}, ${payload}, ${keyId(payload)}, ${after(dueIn)}, ${now}
+          ? sql`INSERT IGNORE INTO ${tokens} (\`key\`, generation, payload, key_id, due_at, scheduled_at, refreshed_at)
+              SELECT ${bytes(name)}, ${generation}, ${payload}, ${keyId(payload)}, ${after(dueIn)}, ${now}, ${now}
               FROM (SELECT 1 AS one) AS one WHERE ${generation} > ${floor}`
           : sql`UPDATE ${tokens} SET generation = ${generation}, payload = ${payload}, key_id = ${keyId(payload)},
-              due_at = ${after(dueIn)}, refreshed_at = ${now}, ${SETTLED}
+              due_at = ${after(dueIn)}, scheduled_at = ${now}, refreshed_at = ${now}, ${SETTLED}
               WHERE ${key(name)} AND generation = ${expected}`
       ),
     lease: (name, request) => {
       const { known, lasts, owner, presents } = request
       const given = grants(sql, now, none, request)
+      const ahead = isLeasedAhead(sql, now, none)
       // Whoever was given the lease by one of these assignments is given it by the next ones too.
-      const taking = (take: (column: Fragment, value: Fragment) => Fragment) =>
-        sql.csv([
-          ...(presents
-            ? [
-                take(sql.literal("intent_at"), sql`IF(intent_owner IS NULL, ${now}, intent_at)`),
-                take(sql.literal("intent_owner"), sql`COALESCE(intent_owner, ${owner})`)
-              ]
-            : []),
-          take(sql.literal("lease_owner"), sql`${owner}`),
-          take(sql.literal("lease_until"), after(lasts))
-        ])
+      const take = (column: Fragment, value: Fragment, otherwise = column) =>
+        sql`${column} = IF(${given}, ${value}, ${otherwise})`
+      const taking = sql.csv([
+        ...(presents
+          ? [
+              take(sql.literal("intent_at"), sql`IF(intent_owner IS NULL, ${now}, intent_at)`),
+              take(sql.literal("intent_owner"), sql`COALESCE(intent_owner, ${owner})`)
+            ]
+          : []),
+        take(sql.literal("lease_owner"), sql`${owner}`),
+        take(
+          sql.literal("lease_until"),
+          after(lasts),
+          sql`IF(${ahead}, ${now} + lease_until - leased_at, lease_until)`
+        ),
+        take(sql.literal("leased_at"), now, sql`LEAST(leased_at, ${now})`)
+      ])
       const [intentOwner, intentAt] = presents ? [sql`${owner}`, now] : [sql.literal("NULL"), sql.literal("NULL")]
       const statement =
         known === undefined
-          ? sql`INSERT INTO ${tokens} (\`key\`, generation, lease_owner, lease_until, intent_owner, intent_at)
-              VALUES (${bytes(name)}, GREATEST(${now}, ${floor} + 1), ${owner}, ${after(lasts)}, ${intentOwner}, ${intentAt})
-              ON DUPLICATE KEY UPDATE ${taking((column, value) => sql`${column} = IF(${given}, ${value}, ${column})`)}`
-          : sql`UPDATE ${tokens} SET ${taking((column, value) => sql`${column} = ${value}`)} WHERE ${key(name)} AND ${given}`
+          ? sql`INSERT INTO ${tokens} (\`key\`, generation, lease_owner, lease_until, leased_at, intent_owner, intent_at)
+              VALUES (${bytes(name)}, GREATEST(${now}, ${floor} + 1), ${owner}, ${after(lasts)}, ${now}, ${intentOwner}, ${intentAt})
+              ON DUPLICATE KEY UPDATE ${taking}`
+          : sql`UPDATE ${tokens} SET ${taking} WHERE ${key(name)} AND (${given} OR ${ahead})`
       return Effect.zipRight(write(statement), load(name))
     },
     renew: (name, owner, lasts) =>
-      happened(sql`UPDATE ${tokens} SET lease_until = ${after(lasts)} WHERE ${key(name)} AND lease_owner = ${owner}`),
+      happened(sql`UPDATE ${tokens} SET lease_until = ${after(lasts)}, leased_at = ${now}
+        WHERE ${key(name)} AND lease_owner = ${owner}`),
     commit: (name, { dueIn, generation, owner, tokens: payload }) =>
       happened(sql`UPDATE ${tokens} SET generation = generation + 1, payload = ${payload}, key_id = ${keyId(payload)},
-        due_at = ${after(dueIn)}, refreshed_at = ${now}, ${SETTLED}
+        due_at = ${after(dueIn)}, scheduled_at = ${now}, refreshed_at = ${now}, ${SETTLED}
         WHERE ${key(name)} AND lease_owner = ${owner} AND generation = ${generation}`),
     fail: (name, { dead, failure, generation, inDoubt, owner, retryIn }) => {
       const mine = inDoubt ? sql.literal("1 = 0") : sql`intent_owner = ${owner}`
-      return happened(sql`UPDATE ${tokens} SET lease_owner = NULL, lease_until = NULL,
+      return happened(sql`UPDATE ${tokens} SET lease_owner = NULL, lease_until = NULL, leased_at = NULL,
         intent_at = IF(${mine}, NULL, intent_at), intent_owner = IF(${mine}, NULL, intent_owner),
         due_at = ${dead ? sql.literal("NULL") : sql`IF(due_at IS NULL, NULL, ${after(retryIn)})`},
-        failures = failures + 1, failure = ${failure}, failed_at = ${now}, retry_at = ${after(retryIn)}, dead = ${dead ? 1 : 0}
+        scheduled_at = ${now}, claims = 0, failures = failures + 1, failure = ${failure}, failed_at = ${now}, retry_at = ${after(retryIn)}, dead = ${dead ? 1 : 0}
         WHERE ${key(name)} AND lease_owner = ${owner} AND generation = ${generation}`)
     },
     remove: Effect.fnUntraced(function* (name) {
@@ -100,18 +120,29 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
         if (yield* happened(removed)) return true
       }
     }),
-    due: Effect.fnUntraced(function* ({ lasts, limit }) {
-      // The claim carries the old due time, so that the second statement can put the longest due first.
-      const id = (yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)).toString(36)
-      const { affectedRows } = yield* write(sql`UPDATE ${tokens}
-        SET claim = CONCAT(${id}, ':', LPAD(due_at + 1000000000000000, 20, '0')), due_at = ${after(lasts)}
-        WHERE ${isDue(sql, now)} ORDER BY due_at LIMIT ${sql.literal(String(limit))}`)
-      if (affectedRows === 0) return []
-      const claimed = yield* run(sql`SELECT HEX(\`key\`) AS name, generation FROM ${tokens}
-        WHERE claim LIKE ${`${id}:%`} ORDER BY claim`)
-      return yield* Effect.map(decoded(decodeClaims(claimed)), (rows) =>
-        rows.map(({ generation, name }) => ({ key: unhex(name), generation }))
-      )
+    due: Effect.fnUntraced(function* ({ lasts, latest = false, limit }) {
+      const until = claimLasts(sql, sql.literal("LEAST"), lasts)
+      const order = sql.literal(latest ? "due_at DESC" : "due_at")
+      const claim = Effect.fnUntraced(function* (due: Fragment, limit: number) {
+        // The claim carries the old due time, so that the second statement can put the rows in their order.
+        const id = (yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)).toString(36)
+        const { affectedRows } = yield* write(sql`UPDATE ${tokens}
+          SET claim = CONCAT(${id}, ':', LPAD(due_at + 1000000000000000, 20, '0')), due_at = ${now} + ${until},
+            scheduled_at = ${now}, claims = claims + 1
+          WHERE ${due} ORDER BY ${order} LIMIT ${sql.literal(String(limit))}`)
+        if (affectedRows === 0) return []
+        const claimed = yield* run(sql`SELECT HEX(\`key\`) AS name, generation FROM ${tokens}
+          WHERE claim LIKE ${`${id}:%`} ORDER BY ${sql.literal(latest ? "claim DESC" : "claim")}`)
+        return yield* Effect.map(decoded(decodeClaims(claimed)), (rows) =>
+          rows.map(({ generation, name }) => ({ key: unhex(name), generation }))
+        )
+      })
+      const claimed = yield* claim(isDue(sql, now), limit)
+      if (claimed.length >= limit) return claimed
+      const ahead = isAhead(sql, now)
+      // Read first, since an update that finds nothing still locks the end of the index, where commits write.
+      const more = yield* run(sql`SELECT 1 FROM ${tokens} WHERE ${ahead} LIMIT 1`)
+      return more.length === 0 ? claimed : [...claimed, ...(yield* claim(ahead, limit - claimed.length))]
     }),
     page: ({ after: last, limit }) =>
       run(sql`SELECT HEX(\`key\`) AS name, ${now} AS now, ${columns} FROM ${tokens}

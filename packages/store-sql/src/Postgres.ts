@@ -12,13 +12,14 @@ export const postgres = (sql: SqlClient.SqlClient, names: Names): Returning => {
   return {
     now,
     greatest: sql.literal("GREATEST"),
+    least: sql.literal("LEAST"),
     notify,
-    claim: (due, limit, lasts) => sql`
+    claim: (due, order, limit, until) => sql`
       WITH claimed AS (
-        SELECT key, due_at FROM ${tokens} WHERE ${due} ORDER BY due_at LIMIT ${sql.literal(String(limit))}
+        SELECT key, due_at FROM ${tokens} WHERE ${due} ORDER BY ${order} LIMIT ${sql.literal(String(limit))}
         FOR UPDATE SKIP LOCKED
       )
-      UPDATE ${tokens} AS r SET due_at = ${now} + CAST(${Math.ceil(lasts)} AS bigint) FROM claimed
+      UPDATE ${tokens} AS r SET due_at = ${until}, scheduled_at = ${now}, claims = claims + 1 FROM claimed
       WHERE r.key = claimed.key RETURNING r.key, r.generation, claimed.due_at AS was`,
     remove: (key) => sql`
       WITH removed AS (DELETE FROM ${tokens} WHERE key = ${key} RETURNING key, generation),

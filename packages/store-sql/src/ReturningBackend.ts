@@ -4,7 +4,19 @@ import { type LeaseRequest, type Snapshot, TokenCipher, type TokenStoreBackend }
 import { Effect, Option, Order, Schema } from "effect"
 import { sealedRows } from "./SealedRows.js"
 import { sessions } from "./Sessions.js"
-import { COLUMNS, decoded, grants, Int, isDue, listed, type Names, snapshot } from "./Statements.js"
+import {
+  COLUMNS,
+  claimLasts,
+  decoded,
+  grants,
+  Int,
+  isAhead,
+  isDue,
+  isLeasedAhead,
+  listed,
+  type Names,
+  snapshot
+} from "./Statements.js"
 
 /** How the two databases differ that write and read in one statement. */
 export interface Returning {
@@ -12,17 +24,24 @@ export interface Returning {
   readonly now: Fragment
   /** The larger of two numbers. */
   readonly greatest: Fragment
+  /** The smaller of two numbers. */
+  readonly least: Fragment
   /** Tells others that `key` is now of `generation`; an expression for `RETURNING`. */
   readonly notify: (generation: Fragment) => Fragment
-  /** Claims what `isDue` holds for; gives `key`, `generation` and the due time it `was`. */
-  readonly claim: (due: Fragment, limit: number, lasts: number) => Effect.Effect<ReadonlyArray<unknown>, unknown>
+  /** Claims what `due` holds for, in this order; gives `key`, `generation` and the due time it `was`. */
+  readonly claim: (
+    due: Fragment,
+    order: Fragment,
+    limit: number,
+    until: Fragment
+  ) => Effect.Effect<ReadonlyArray<unknown>, unknown>
   /** Deletes the row and remembers its generation; a row where there was one. */
   readonly remove: (key: string) => Effect.Effect<ReadonlyArray<unknown>, unknown>
 }
 
 /** The operations on PostgreSQL and SQLite, each one statement. */
 export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect: Returning): TokenStoreBackend => {
-  const { greatest, now } = dialect
+  const { greatest, least, now } = dialect
   const [tokens, mark] = [sql(names.tokens), sql(names.mark)]
   const r = sql.literal("r.")
   const columns = sql.literal(COLUMNS)
@@ -46,15 +65,18 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
   const taking = (request: LeaseRequest) => {
     const { lasts, owner, presents } = request
     const given = grants(sql, now, r, request)
+    const ahead = isLeasedAhead(sql, now, r)
     const intent = presents ? sql`${given} AND r.intent_owner IS NULL` : sql.literal("1 = 0")
     return sql`
       lease_owner = CASE WHEN ${given} THEN CAST(${owner} AS text) ELSE r.lease_owner END,
-      lease_until = CASE WHEN ${given} THEN ${after(lasts)} ELSE r.lease_until END,
+      lease_until = CASE WHEN ${given} THEN ${after(lasts)} WHEN ${ahead} THEN ${now} + r.lease_until - r.leased_at
+        ELSE r.lease_until END,
+      leased_at = CASE WHEN ${given} OR ${ahead} THEN ${now} ELSE r.leased_at END,
       intent_owner = CASE WHEN ${intent} THEN CAST(${owner} AS text) ELSE r.intent_owner END,
       intent_at = CASE WHEN ${intent} THEN ${now} ELSE r.intent_at END`
   }
   const SETTLED = sql.literal(
-    "lease_owner = NULL, lease_until = NULL, intent_owner = NULL, intent_at = NULL, failures = 0, retry_at = NULL, failure = NULL, failed_at = NULL, dead = 0"
+    "lease_owner = NULL, lease_until = NULL, leased_at = NULL, intent_owner = NULL, intent_at = NULL, claims = 0, failures = 0, retry_at = NULL, failure = NULL, failed_at = NULL, dead = 0"
   )
 
   return {
@@ -62,13 +84,13 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
     put: (name, { dueIn, expected, generation, payload }) =>
       happened(
         expected === undefined
-          ? sql`INSERT INTO ${tokens} (key, generation, payload, key_id, due_at, refreshed_at)
+          ? sql`INSERT INTO ${tokens} (key, generation, payload, key_id, due_at, scheduled_at, refreshed_at)
               SELECT CAST(${name} AS text), CAST(${generation} AS bigint), CAST(${payload} AS text),
-                CAST(${keyId(payload)} AS text), ${after(dueIn)}, ${now}
+                CAST(${keyId(payload)} AS text), ${after(dueIn)}, ${now}, ${now}
               WHERE CAST(${generation} AS bigint) > ${floor}
               ON CONFLICT (key) DO NOTHING RETURNING ${changed}`
           : sql`UPDATE ${tokens} SET generation = ${generation}, payload = ${payload}, key_id = ${keyId(payload)},
-              due_at = ${after(dueIn)}, refreshed_at = ${now}, ${SETTLED}
+              due_at = ${after(dueIn)}, scheduled_at = ${now}, refreshed_at = ${now}, ${SETTLED}
               WHERE ${key(name)} AND generation = ${expected} RETURNING ${changed}`
       ),
     lease: (name, request) => {
@@ -78,9 +100,9 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
         : [sql.literal("NULL"), sql.literal("NULL")]
       const statement =
         known === undefined
-          ? sql`INSERT INTO ${tokens} AS r (key, generation, lease_owner, lease_until, intent_owner, intent_at)
+          ? sql`INSERT INTO ${tokens} AS r (key, generation, lease_owner, lease_until, leased_at, intent_owner, intent_at)
               SELECT CAST(${name} AS text), ${greatest}(${now}, ${floor} + 1), CAST(${owner} AS text), ${after(lasts)},
-                ${intentOwner}, ${intentAt}
+                ${now}, ${intentOwner}, ${intentAt}
               WHERE 1 = 1 ON CONFLICT (key) DO UPDATE SET ${taking(request)} RETURNING ${now} AS now, ${columns}`
           : sql`UPDATE ${tokens} AS r SET ${taking(request)} WHERE ${key(name)} RETURNING ${now} AS now, ${columns}`
       return run(statement).pipe(
@@ -89,27 +111,37 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
       )
     },
     renew: (name, owner, lasts) =>
-      happened(sql`UPDATE ${tokens} SET lease_until = ${after(lasts)}
+      happened(sql`UPDATE ${tokens} SET lease_until = ${after(lasts)}, leased_at = ${now}
         WHERE ${key(name)} AND lease_owner = ${owner} RETURNING generation`),
     commit: (name, { dueIn, generation, owner, tokens: payload }) =>
       happened(sql`UPDATE ${tokens} SET generation = generation + 1, payload = ${payload}, key_id = ${keyId(payload)},
-        due_at = ${after(dueIn)}, refreshed_at = ${now}, ${SETTLED}
+        due_at = ${after(dueIn)}, scheduled_at = ${now}, refreshed_at = ${now}, ${SETTLED}
         WHERE ${key(name)} AND lease_owner = ${owner} AND generation = ${generation} RETURNING ${changed}`),
     fail: (name, { dead, failure, generation, inDoubt, owner, retryIn }) => {
       const mine = inDoubt ? sql.literal("1 = 0") : sql`intent_owner = ${owner}`
-      return happened(sql`UPDATE ${tokens} SET lease_owner = NULL, lease_until = NULL,
+      return happened(sql`UPDATE ${tokens} SET lease_owner = NULL, lease_until = NULL, leased_at = NULL,
         intent_owner = CASE WHEN ${mine} THEN NULL ELSE intent_owner END,
         intent_at = CASE WHEN ${mine} THEN NULL ELSE intent_at END,
         due_at = ${dead ? sql.literal("NULL") : sql`CASE WHEN due_at IS NULL THEN NULL ELSE ${after(retryIn)} END`},
-        failures = failures + 1, failure = ${failure}, failed_at = ${now}, retry_at = ${after(retryIn)}, dead = ${dead ? 1 : 0}
+        scheduled_at = ${now}, claims = 0, failures = failures + 1, failure = ${failure}, failed_at = ${now}, retry_at = ${after(retryIn)}, dead = ${dead ? 1 : 0}
         WHERE ${key(name)} AND lease_owner = ${owner} AND generation = ${generation} RETURNING ${changed}`)
     },
     remove: (name) => happened(dialect.remove(name)),
-    due: ({ lasts, limit }) =>
-      run(dialect.claim(isDue(sql, now), limit, lasts)).pipe(
-        Effect.flatMap((rows) => decoded(decodeClaims(rows))),
-        Effect.map((rows) => [...rows].sort(BY_TIME).map(({ generation, key }) => ({ key, generation })))
-      ),
+    due: Effect.fnUntraced(function* ({ lasts, latest = false, limit }) {
+      const until = sql`${now} + ${claimLasts(sql, least, lasts)}`
+      const order = sql.literal(latest ? "due_at DESC" : "due_at")
+      const claim = (due: Fragment, limit: number) =>
+        run(dialect.claim(due, order, limit, until)).pipe(
+          Effect.flatMap((rows) => decoded(decodeClaims(rows))),
+          Effect.map((rows) => [...rows].sort(latest ? Order.reverse(BY_TIME) : BY_TIME))
+        )
+      const claimed = yield* claim(isDue(sql, now), limit)
+      const ahead = isAhead(sql, now)
+      const more =
+        claimed.length < limit && (yield* run(sql`SELECT 1 FROM ${tokens} WHERE ${ahead} LIMIT 1`)).length > 0
+      const all = more ? [...claimed, ...(yield* claim(ahead, limit - claimed.length))] : claimed
+      return all.map(({ generation, key }) => ({ key, generation }))
+    }),
     page: ({ after: last, limit }) =>
       run(sql`SELECT key AS name, ${now} AS now, ${columns} FROM ${tokens}
         WHERE ${last === undefined ? sql.literal("1 = 1") : sql`key > ${last}`}

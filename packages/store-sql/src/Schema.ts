@@ -6,8 +6,6 @@ import type { Names } from "./Statements.js"
 export const first = (sql: SqlClient.SqlClient, names: Names): Effect.Effect<void, SqlError.SqlError> => {
   const [tokens, mark] = [sql(names.tokens), sql(names.mark)]
   const due = sql(`${names.prefix}_due`)
-  const all = (...statements: ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>>) =>
-    Effect.all(statements, { discard: true })
   return sql.onDialectOrElse({
     pg: () =>
       all(
@@ -86,3 +84,50 @@ export const first = (sql: SqlClient.SqlClient, names: Names): Effect.Effect<voi
       )
   })
 }
+
+/**
+ * What tells that the clock was set back: when a lease and a due time were written. And how often a row was claimed.
+ * Older programs leave the new columns alone, and work on beside this one. Every statement may be run again.
+ */
+export const second = (sql: SqlClient.SqlClient, names: Names): Effect.Effect<void, SqlError.SqlError> => {
+  const tokens = sql(names.tokens)
+  const scheduled = sql(`${names.prefix}_scheduled`)
+  const index = sql`CREATE INDEX IF NOT EXISTS ${scheduled} ON ${tokens} (scheduled_at) WHERE scheduled_at IS NOT NULL`
+  const columns = [
+    ["leased_at", "BIGINT"],
+    ["scheduled_at", "BIGINT"],
+    ["claims", "INTEGER NOT NULL DEFAULT 0"]
+  ] as const
+  const adding = (known: Effect.Effect<ReadonlyArray<{ readonly name: string }>, SqlError.SqlError>) =>
+    Effect.flatMap(known, (known) =>
+      Effect.forEach(
+        columns.filter(([name]) => !known.some((column) => column.name === name)),
+        ([name, type]) => sql`ALTER TABLE ${tokens} ADD COLUMN ${sql(name)} ${sql.literal(type)}`,
+        { discard: true }
+      )
+    )
+  return sql.onDialectOrElse({
+    pg: () =>
+      all(
+        sql`ALTER TABLE ${tokens} ${sql.literal(columns.map(([name, type]) => `ADD COLUMN IF NOT EXISTS ${name} ${type}`).join(", "))}`,
+        index
+      ),
+    mysql: () => {
+      const inTable = sql`table_schema = DATABASE() AND table_name = ${names.tokens}`
+      const indexes = sql`SELECT 1 FROM information_schema.statistics WHERE ${inTable} AND index_name = ${`${names.prefix}_scheduled`}`
+      return adding(
+        sql<{ name: string }>`SELECT column_name AS name FROM information_schema.columns WHERE ${inTable}`
+      ).pipe(
+        Effect.zipRight(indexes),
+        Effect.flatMap((found) =>
+          Effect.unless(sql`CREATE INDEX ${scheduled} ON ${tokens} (scheduled_at)`, () => found.length > 0)
+        ),
+        Effect.asVoid
+      )
+    },
+    orElse: () => all(adding(sql<{ name: string }>`SELECT name FROM pragma_table_info(${names.tokens})`), index)
+  })
+}
+
+const all = (...statements: ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>>) =>
+  Effect.all(statements, { discard: true })

@@ -11,10 +11,11 @@ export const sqlite = (sql: SqlClient.SqlClient, names: Names): Returning => {
   return {
     now,
     greatest: sql.literal("max"),
+    least: sql.literal("min"),
     notify: (generation) => sql`${generation}`,
-    claim: (due, limit, lasts) => sql`
-      UPDATE ${tokens} SET claim = due_at, due_at = ${now} + CAST(${Math.ceil(lasts)} AS bigint)
-      WHERE key IN (SELECT key FROM ${tokens} WHERE ${due} ORDER BY due_at LIMIT ${sql.literal(String(limit))})
+    claim: (due, order, limit, until) => sql`
+      UPDATE ${tokens} SET claim = due_at, due_at = ${until}, scheduled_at = ${now}, claims = claims + 1
+      WHERE key IN (SELECT key FROM ${tokens} WHERE ${due} ORDER BY ${order} LIMIT ${sql.literal(String(limit))})
       RETURNING key, generation, claim AS was`,
     remove: (key) => sql`DELETE FROM ${tokens} WHERE key = ${key} RETURNING generation`
   }

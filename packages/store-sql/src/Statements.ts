@@ -8,7 +8,7 @@ import {
   type StoredRow,
   TokenStoreError
 } from "@evertoken/core"
-import { Cause, Context, Effect, FiberRef, Option, Schema } from "effect"
+import { Cause, Context, Duration, Effect, FiberRef, Option, Schema } from "effect"
 
 /** The names of the tables, checked. */
 export interface Names {
@@ -72,22 +72,48 @@ export const grants = (
   sql.and([
     known === undefined ? sql`${of}payload IS NULL` : sql`${of}generation = ${known}`,
     sql`(${of}lease_owner IS NULL OR ${of}lease_owner = ${owner} OR ${of}lease_until <= ${now})`,
-    sql`(${of}retry_at IS NULL OR ${of}retry_at <= ${now})`,
+    hasWaited(sql, now, of),
     ...(force ? [] : [sql`${of}dead = 0`, sql`(${of}intent_owner IS NULL OR ${of}intent_owner = ${owner})`])
   ])
 
+/** The next attempt's time has come, or was told by a clock that has been set back since. */
+const hasWaited = (sql: SqlClient.SqlClient, now: Fragment, of: Fragment): Fragment =>
+  sql`(${of}retry_at IS NULL OR ${of}retry_at <= ${now} OR ${of}failed_at > ${now} + ${sql.literal(JITTER)})`
+
 /** What makes a row due: its time has come, nobody renews it, it is not dead and not backing off. */
 export const isDue = (sql: SqlClient.SqlClient, now: Fragment): Fragment =>
+  sql.and([sql`due_at <= ${now}`, isClaimable(sql, now)])
+
+/** The due time was written later than now: the clock has been set back since, so nobody knows when it comes. */
+export const isAhead = (sql: SqlClient.SqlClient, now: Fragment): Fragment =>
+  sql.and([sql`scheduled_at > ${now} + ${sql.literal(JITTER)}`, sql`due_at IS NOT NULL`, isClaimable(sql, now)])
+
+const isClaimable = (sql: SqlClient.SqlClient, now: Fragment): Fragment =>
   sql.and([
-    sql`due_at <= ${now}`,
     sql`dead = 0`,
-    sql`(lease_owner IS NULL OR lease_until <= ${now})`,
-    sql`(retry_at IS NULL OR retry_at <= ${now})`
+    sql`(lease_owner IS NULL OR lease_until <= ${now} OR ${isLeasedAhead(sql, now, sql.literal(""))})`,
+    hasWaited(sql, now, sql.literal(""))
   ])
+
+/** Until when a claim lasts, by the claims before it that nothing came of: each time twice as long. */
+export const claimLasts = (sql: SqlClient.SqlClient, least: Fragment, lasts: number): Fragment => {
+  const first = sql.literal(String(Math.ceil(lasts)))
+  const longest = sql.literal(String(Math.max(Math.ceil(lasts), LONGEST_CLAIM)))
+  return sql`${least}(${first} * (1 << ${least}(claims, 20)), ${longest})`
+}
+
+const LONGEST_CLAIM = Duration.toMillis("15 minutes")
+
+// A clock that is only adjusted goes back by less.
+const JITTER = "1000"
+
+/** A lease of the row whose columns are named after `of` was given later than now: the clock has been set back since. */
+export const isLeasedAhead = (sql: SqlClient.SqlClient, now: Fragment, of: Fragment): Fragment =>
+  sql`(${of}lease_owner IS NOT NULL AND ${of}leased_at > ${now} AND ${of}lease_until >= ${of}leased_at)`
 
 /** The columns of a row, its key aside. */
 export const COLUMNS =
-  "generation, payload, lease_owner, lease_until, intent_owner, intent_at, due_at, failures, retry_at, dead, failure, refreshed_at, failed_at"
+  "generation, payload, lease_owner, lease_until, leased_at, intent_owner, intent_at, due_at, scheduled_at, claims, failures, retry_at, dead, failure, refreshed_at, failed_at"
 
 // Drivers disagree on how they hand out 64-bit integers, and users may set that too.
 export const Int = Schema.Union(
@@ -105,9 +131,12 @@ const Read = Schema.Struct({
   payload: Text,
   lease_owner: Text,
   lease_until: Time,
+  leased_at: Time,
   intent_owner: Text,
   intent_at: Time,
   due_at: Time,
+  scheduled_at: Time,
+  claims: Time,
   failures: Time,
   retry_at: Time,
   dead: Time,
@@ -138,9 +167,12 @@ const rowOf = (read: typeof Read.Type): StoredRow | undefined =>
         payload: read.payload ?? undefined,
         leaseOwner: read.lease_owner ?? undefined,
         leaseUntil: read.lease_until ?? undefined,
+        leasedAt: read.leased_at ?? undefined,
         intentOwner: read.intent_owner ?? undefined,
         intentAt: read.intent_at ?? undefined,
         dueAt: read.due_at ?? undefined,
+        scheduledAt: read.scheduled_at ?? undefined,
+        claims: read.claims ?? 0,
         failures: read.failures ?? 0,
         retryAt: read.retry_at ?? undefined,
         dead: read.dead === 1,

@@ -5,23 +5,25 @@ import { asks, failed, holds, kept, LONG, load, newKey, type StoreCase, same } f
 /** What `due` promises. A due time of no or a negative wait has come already. */
 export const claims: ReadonlyArray<StoreCase> = [
   {
-    title: "claims what is due, the longest due first, as many as asked for",
+    title: "claims what is due, the longest due first, or the latest, as many as asked for",
     test: Effect.fnUntraced(function* ({ backend, other = backend }) {
       yield* drain(backend)
+      const fourth = yield* kept(backend, "fourth", -500)
       const third = yield* kept(backend, "third", -1_000)
       const first = yield* kept(backend, "first", -3_000)
       const second = yield* kept(backend, "second", -2_000)
       const later = yield* kept(backend, "later", LONG)
       const never = yield* kept(backend, "never")
       yield* same("the first claim", yield* other.due({ limit: 2, lasts: LONG }), [first, second])
-      yield* same("the second claim", yield* backend.due({ limit: 2, lasts: LONG }), [third])
+      yield* same("the second claim", yield* backend.due({ limit: 1, lasts: LONG, latest: true }), [fourth])
+      yield* same("the claim after", yield* backend.due({ limit: 2, lasts: LONG, latest: true }), [third])
       yield* same("the third claim", yield* backend.due({ limit: 2, lasts: LONG }), [])
       yield* same("what is never due", (yield* load(backend, never.key)).dueAt, undefined)
       yield* holds("what is due later", ((yield* load(backend, later.key)).dueAt ?? 0) > 0)
     })
   },
   {
-    title: "a claim gives the key to nobody else until it has run out, and changes nothing but the due time (P5)",
+    title: "a claim gives the key to nobody else until it has run out, and changes nothing but that (P5)",
     test: Effect.fnUntraced(function* ({ backend, other = backend }) {
       yield* drain(backend)
       const due = yield* kept(backend, "due", 0)
@@ -30,8 +32,11 @@ export const claims: ReadonlyArray<StoreCase> = [
       yield* same("the next claim", yield* other.due({ limit: 9, lasts: LONG }), [due])
       yield* same("the claim after", yield* backend.due({ limit: 9, lasts: LONG }), [])
       const { now } = yield* backend.load(due.key)
-      const { dueAt = 0, ...row } = yield* load(backend, due.key)
-      yield* same("the rest of the row", { ...row, dueAt: before.dueAt }, before)
+      const { claims, dueAt = 0, scheduledAt = 0, ...row } = yield* load(backend, due.key)
+      const { claims: __, dueAt: ___, scheduledAt: ____, ...rest } = before
+      yield* same("the rest of the row", row, rest)
+      yield* same("how often it was claimed", claims, 2)
+      yield* holds("its due time was set now", scheduledAt >= (before.scheduledAt ?? 0) && scheduledAt <= now)
       yield* holds("it is due again when the claim ran out", dueAt <= now + LONG && dueAt >= (before.dueAt ?? 0) + LONG)
     })
   },

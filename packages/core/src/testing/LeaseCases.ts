@@ -10,12 +10,13 @@ export const leases: ReadonlyArray<StoreCase> = [
       const { now: before } = yield* backend.load(key)
       const { now, row } = yield* backend.lease(key, asks("a"))
       const made = yield* rowOf({ now, row })
-      const { generation, leaseUntil = 0, ...rest } = made
+      const { generation, leasedAt = 0, leaseUntil = 0, ...rest } = made
       yield* holds(
         "the generation is the store's clock or above",
         Number.isSafeInteger(generation) && generation >= before
       )
-      yield* same("the row", rest, { leaseOwner: "a", failures: 0, dead: false })
+      yield* same("the row", rest, { leaseOwner: "a", claims: 0, failures: 0, dead: false })
+      yield* same("the lease was given that long before it ends", leaseUntil - leasedAt, LONG)
       yield* holds("the lease lasts as long as asked", leaseUntil >= before + LONG && leaseUntil <= now + LONG)
       yield* same("the row as others see it", yield* load(other, key), made)
     })
@@ -35,8 +36,9 @@ export const leases: ReadonlyArray<StoreCase> = [
       const before = yield* load(backend, key)
       const { now, row } = yield* backend.lease(key, asks("a", { known: generation, presents: true }))
       const given = yield* rowOf({ now, row })
-      const { leaseUntil = 0, intentAt = 0 } = given
-      yield* same("the row", given, { ...before, leaseOwner: "a", leaseUntil, intentOwner: "a", intentAt })
+      const { leasedAt, leaseUntil = 0, intentAt = 0 } = given
+      yield* same("the row", given, { ...before, leaseOwner: "a", leasedAt, leaseUntil, intentOwner: "a", intentAt })
+      yield* same("the intent is of the instant the lease was given", intentAt, leasedAt)
       yield* same("the intent is of the instant of the lease", leaseUntil - intentAt, LONG)
       yield* same("the row as others see it", yield* load(other, key), given)
     })
@@ -149,8 +151,9 @@ export const leases: ReadonlyArray<StoreCase> = [
       yield* backend.lease(key, asks("a", { known: generation, lasts: 0 }))
       const before = yield* load(backend, key)
       yield* same("renew", yield* backend.renew(key, "a", LONG), true)
-      const { leaseUntil = 0, ...row } = yield* load(other, key)
-      yield* same("the rest of the row", { ...row, leaseUntil: before.leaseUntil }, before)
+      const { leasedAt, leaseUntil = 0, ...row } = yield* load(other, key)
+      yield* same("the rest of the row", { ...row, leasedAt: before.leasedAt, leaseUntil: before.leaseUntil }, before)
+      yield* same("it is given anew", leaseUntil - (leasedAt ?? 0), LONG)
       yield* holds("it lasts from now", leaseUntil >= (before.leaseUntil ?? 0) + LONG)
       yield* same("renew as another", yield* other.renew(key, "b", LONG), false)
       yield* backend.renew(key, "a", 0)

@@ -25,10 +25,10 @@ export const outcomes: ReadonlyArray<StoreCase> = [
       const commit = { owner: "b", generation, tokens: "new", dueIn: LONG }
       const { now } = yield* backend.load(key)
       yield* same("commit", yield* other.commit(key, commit), true)
-      const { dueAt = 0, refreshedAt = 0, ...row } = yield* load(backend, key)
-      yield* same("the row", row, { generation: generation + 1, payload: "new", failures: 0, dead: false })
+      const { dueAt = 0, refreshedAt = 0, scheduledAt, ...row } = yield* load(backend, key)
+      yield* same("the row", row, { generation: generation + 1, payload: "new", claims: 0, failures: 0, dead: false })
       yield* holds("it was refreshed now", refreshedAt >= now)
-      yield* same("it is due when it was said to be", dueAt - refreshedAt, LONG)
+      yield* same("it is due when it was said to be", [dueAt - refreshedAt, scheduledAt], [LONG, refreshedAt])
     })
   },
   {
@@ -93,9 +93,13 @@ export const outcomes: ReadonlyArray<StoreCase> = [
         const retryIn = failures === 1 ? 0 : LONG
         const failure = `{"by":"refresh","tag":"TokenEndpointError","detail":"n° ${failures}"}`
         yield* same("fail", yield* backend.fail(key, failed("a", generation, { failure, retryIn })), true)
-        const { dueAt = 0, failedAt = 0, refreshedAt: _, retryAt = 0, ...row } = yield* load(other, key)
-        yield* same("the row", row, { generation, payload: "{}", failures, failure, dead: false })
-        yield* same("the next attempt", [retryAt - failedAt, dueAt - failedAt], [retryIn, retryIn])
+        const { dueAt = 0, failedAt = 0, refreshedAt: _, retryAt = 0, scheduledAt, ...row } = yield* load(other, key)
+        yield* same("the row", row, { generation, payload: "{}", claims: 0, failures, failure, dead: false })
+        yield* same(
+          "the next attempt",
+          [retryAt - failedAt, dueAt - failedAt, scheduledAt],
+          [retryIn, retryIn, failedAt]
+        )
         yield* holds("it failed now", failedAt >= now)
       }
     })

@@ -21,9 +21,10 @@ export const rows: ReadonlyArray<StoreCase> = [
       const put = { expected: undefined, generation: now + 1, payload: "Zoë's payload 🔑", dueIn: LONG }
       yield* same("put", yield* backend.put(key, put), true)
       const row = yield* load(other, key)
-      const { dueAt = 0, refreshedAt = 0, ...rest } = row
+      const { dueAt = 0, refreshedAt = 0, scheduledAt, ...rest } = row
       yield* same("the row", { ...rest }, { ...NOTHING, generation: now + 1, payload: put.payload })
       yield* holds("it was refreshed now", refreshedAt >= now)
+      yield* same("its due time was set now", scheduledAt, refreshedAt)
       yield* same("it is due when it was said to be", dueAt - refreshedAt, LONG)
     })
   },
@@ -72,7 +73,7 @@ export const rows: ReadonlyArray<StoreCase> = [
       yield* backend.fail(key, failed("a", generation, { inDoubt: true, dead: true, retryIn: LONG }))
       const put = { expected: generation, generation: generation + 1, payload: "new", dueIn: undefined }
       yield* same("put", yield* backend.put(key, put), true)
-      const { refreshedAt: _, ...row } = yield* load(backend, key)
+      const { refreshedAt: _, scheduledAt: __, ...row } = yield* load(backend, key)
       yield* same("the row", row, { ...NOTHING, generation: generation + 1, payload: "new" })
       const again = yield* leased(backend, "put", "a")
       const over = { expected: again.generation, generation: again.generation + 1, payload: "new", dueIn: undefined }
@@ -222,6 +223,7 @@ export const rows: ReadonlyArray<StoreCase> = [
 /** A row of which nothing is known beside what was put. */
 const NOTHING = {
   leaseOwner: undefined,
+  claims: 0,
   failures: 0,
   dead: false
 }

@@ -13,6 +13,11 @@ export interface StoreUnderTest {
   readonly backend: TokenStoreBackend
   /** The same rows through another connection, or from another process. Left out, `backend` stands in. */
   readonly other?: TokenStoreBackend | undefined
+  /**
+   * Sets the store's clock back by so many milliseconds, or ahead where there are less than none; or moves every instant
+   * in its rows the other way, which amounts to the same. Left out, the cases about it pass.
+   */
+  readonly setBack?: ((millis: number) => Effect.Effect<void, unknown>) | undefined
 }
 
 /** What a store does otherwise than the contract says. */

@@ -1,3 +1,4 @@
+import { clocks } from "./ClockCases.js"
 import { claims } from "./DueCases.js"
 import { leases } from "./LeaseCases.js"
 import { outcomes } from "./OutcomeCases.js"
@@ -17,6 +18,7 @@ export const storeContract: ReadonlyArray<StoreCase> = [
   ...leases,
   ...outcomes,
   ...claims,
+  ...clocks,
   ...races,
   ...sealing
 ]
