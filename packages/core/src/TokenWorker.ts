@@ -1,11 +1,11 @@
-import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Schedule, type Scope } from "effect"
+import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Option, Schedule, type Scope, Stream } from "effect"
 import { type Checks, checkOptions, type DurationOption, integer, positive } from "./Options.js"
-import { Strays } from "./Strays.js"
 import type { InvalidOption, TokenStoreError } from "./TokenError.js"
 import { claims, outcomes } from "./TokenMetrics.js"
 import { providersChecks, type Renewal, TokenProviders, type TokenProvidersOptions } from "./TokenProviders.js"
 import { type TokenChange, TokenStore } from "./TokenStore.js"
 import { type Outcome, WorkerSummary } from "./WorkerSummary.js"
+import { WorkerTally } from "./WorkerTally.js"
 
 /**
  * Keeps every token in the store fresh ahead of time, also those that nobody asks for. Any number of workers run beside
@@ -39,18 +39,16 @@ export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
     Effect.gen(function* () {
       yield* checkOptions(options, workChecks)
       const crew = yield* makeCrew(options)
-      let summary = WorkerSummary.start(yield* Clock.currentTimeMillis)
-      const note = (outcome: Outcome) => {
-        summary = summary.plus(outcome)
-      }
+      const tally = new WorkerTally(yield* Clock.currentTimeMillis)
       // A round that finds more due than it could take is followed by the next as soon as there is room.
-      const round = Effect.repeat(crew.round(note), { while: (more) => more })
+      const round = crew.rounds((outcome) => tally.add(outcome))
       const loop = round.pipe(
         Effect.catchAllCause((cause) => Effect.logWarning("The worker could not claim what is due; it goes on", cause)),
         Effect.repeat(Schedule.jittered(Schedule.spaced(options.every ?? "5 seconds")))
       )
       yield* Effect.forkScoped(loop)
-      return { summary: Effect.sync(() => summary) }
+      yield* Effect.forkScoped(settling(tally))
+      return { summary: Effect.sync(() => tally.summary()) }
     })
 
   /** Renews all that is due now and comes back: for cron and timer triggers. */
@@ -61,15 +59,10 @@ export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
       const providers = yield* providing(options)
       const crew = yield* Effect.provideService(makeCrew(claiming(options)), TokenProviders, providers)
       const seen = new Set<string>()
-      let summary = WorkerSummary.start(yield* Clock.currentTimeMillis)
-      yield* Effect.repeat(
-        crew.round((outcome) => {
-          summary = summary.plus(outcome)
-        }, seen),
-        { while: (more) => more }
-      )
+      const tally = new WorkerTally(yield* Clock.currentTimeMillis)
+      yield* crew.rounds((outcome) => tally.add(outcome), seen)
       yield* crew.idle
-      return summary.ended(yield* Clock.currentTimeMillis)
+      return tally.summary(yield* Clock.currentTimeMillis)
     }).pipe(Effect.scoped)
 }
 
@@ -128,7 +121,7 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
   const places = yield* Effect.makeSemaphore(concurrency)
   const crew = yield* FiberSet.make<void>()
   const busy = new Set<string>()
-  const strays = new Strays(lasts)
+  const strays = new Set<string>()
   let taken = 0
 
   const renew = ({ generation, key }: TokenChange, note: (outcome: Outcome) => void) =>
@@ -149,15 +142,15 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
       Effect.ensuring(Effect.sync(() => busy.delete(key)))
     )
 
-  /** What has no source is told of once, and its row stays as it is. */
+  /** What has no source is told of once. Its row stays as it is, and is claimed less and less often. */
   const stray = (outcome: Outcome) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      outcome._tag === "Failed" && outcome.error._tag === "NoSource"
-        ? Effect.when(Effect.logWarning(`${outcome.error.message}. It is not renewed; its row stays as it is`), () =>
-            strays.add(outcome.key, now)
-          )
-        : Effect.sync(() => strays.remove(outcome.key))
-    )
+    Effect.suspend(() => {
+      const { key } = outcome
+      if (outcome._tag !== "Failed" || outcome.error._tag !== "NoSource") return Effect.sync(() => strays.delete(key))
+      if (strays.has(key)) return Effect.void
+      strays.add(key)
+      return Effect.logWarning(`${outcome.error.message}. It is not renewed; its row stays as it is`)
+    })
 
   /** Keeps a place until the key is renewed, but no longer than a quick one takes: a slow endpoint holds up no others. */
   const work = (claimed: TokenChange, note: (outcome: Outcome) => void) =>
@@ -169,15 +162,17 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
     })
 
   /** Claims as much as there is room for; true where more may be due. Leaves alone what it has `seen`. */
-  const round = Effect.fn("TokenWorker.round")(function* (note: (outcome: Outcome) => void, seen?: Set<string>) {
+  const round = Effect.fn("TokenWorker.round")(function* (
+    note: (outcome: Outcome) => void,
+    seen: Set<string> | undefined,
+    latest: boolean
+  ) {
     const limit = Math.min(concurrency - taken, concurrency * SLOW - busy.size)
     if (limit < 1) return yield* Effect.as(Effect.sleep(QUICK), true)
-    const claimed = yield* store.due({ limit, lasts })
+    const claimed = yield* store.due({ limit, lasts, latest })
     yield* Metric.incrementBy(claims, claimed.length)
-    const now = yield* Clock.currentTimeMillis
     const news = claimed.filter(({ key }) => !busy.has(key) && seen?.has(key) !== true)
-    const fresh = news.filter(({ key }) => !strays.isResting(key, now))
-    for (const one of fresh) {
+    for (const one of news) {
       busy.add(one.key)
       seen?.add(one.key)
       taken++
@@ -190,7 +185,32 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
     return true
   })
 
-  return { round, idle: FiberSet.awaitEmpty(crew) }
+  /**
+   * Claims until nothing more is due. Where more is due than there is room for, every other round takes what came due
+   * last, so that what was due for long, and may be beyond help, holds up nobody else.
+   */
+  const rounds = (note: (outcome: Outcome) => void, seen?: Set<string>) =>
+    Effect.iterate(
+      { more: true, latest: false },
+      {
+        while: ({ more }) => more,
+        body: ({ latest }) => Effect.map(round(note, seen, latest), (more) => ({ more, latest: !latest }))
+      }
+    )
+
+  return { rounds, idle: FiberSet.awaitEmpty(crew) }
+})
+
+/** Forgets what a worker knows of keys that were logged in or out meanwhile, whoever did it. */
+const settling = Effect.fnUntraced(function* (tally: WorkerTally) {
+  const [providers, store] = [yield* TokenProviders, yield* TokenStore]
+  const here = Stream.filterMap(providers.events, (event) =>
+    event._tag === "Put" || event._tag === "Forgotten" ? Option.some(event.key) : Option.none()
+  )
+  const elsewhere = Stream.filterMap(store.changes, ({ generation, key }) =>
+    generation === 0 ? Option.some(key) : Option.none()
+  )
+  yield* Stream.runForEach(Stream.merge(here, elsewhere), (key) => Effect.sync(() => tally.settle(key)))
 })
 
 const QUICK = Duration.toMillis("1 second")

@@ -16,45 +16,9 @@ export class WorkerSummary extends Data.Class<{
   /** The keys that need a new login soon, and when their refresh token ends. */
   readonly soon: ReadonlyMap<string, number>
 }> {
-  /** Nothing done yet. */
-  static readonly start = (startedAt: number): WorkerSummary =>
-    new WorkerSummary({
-      startedAt,
-      endedAt: undefined,
-      renewed: 0,
-      adopted: 0,
-      failed: {},
-      dead: new Set(),
-      soon: new Map()
-    })
-
   /** How metrics name an outcome. */
   static readonly labelOf = (outcome: Outcome): string =>
     outcome._tag === "Failed" ? outcome.error._tag : outcome._tag.toLowerCase()
-
-  /** With one more outcome. */
-  plus(outcome: Outcome): WorkerSummary {
-    const { key } = outcome
-    const endsAt = outcome._tag === "Failed" ? this.soon.get(key) : outcome.endsAt
-    const died = outcome._tag === "Failed" && outcome.error._tag === "ReauthorizationRequired"
-    const next = {
-      ...this,
-      dead: died === this.dead.has(key) ? this.dead : withKey(this.dead, key, died),
-      soon: endsAt === this.soon.get(key) ? this.soon : withEnd(this.soon, key, endsAt)
-    }
-    if (outcome._tag !== "Failed") {
-      const counted = outcome._tag === "Renewed" ? { renewed: this.renewed + 1 } : { adopted: this.adopted + 1 }
-      return new WorkerSummary({ ...next, ...counted })
-    }
-    if (died) return new WorkerSummary(next)
-    const { _tag } = outcome.error
-    return new WorkerSummary({ ...next, failed: { ...this.failed, [_tag]: (this.failed[_tag] ?? 0) + 1 } })
-  }
-
-  /** The same, over at `endedAt`. */
-  ended(endedAt: number): WorkerSummary {
-    return new WorkerSummary({ ...this, endedAt })
-  }
 
   /** One line for a person. */
   override toString(): string {
@@ -74,13 +38,3 @@ export class WorkerSummary extends Data.Class<{
 export type Outcome =
   | { readonly _tag: "Renewed" | "Adopted"; readonly key: string; readonly endsAt: number | undefined }
   | { readonly _tag: "Failed"; readonly key: string; readonly error: TokenError | NoSource }
-
-const withKey = (keys: ReadonlySet<string>, key: string, there: boolean): ReadonlySet<string> =>
-  new Set(there ? [...keys, key] : [...keys].filter((one) => one !== key))
-
-const withEnd = (ends: ReadonlyMap<string, number>, key: string, end: number | undefined) => {
-  const next = new Map(ends)
-  if (end === undefined) next.delete(key)
-  else next.set(key, end)
-  return next
-}
