@@ -20,7 +20,7 @@ const root = join(import.meta.dirname, "..")
 /** The tree as it is, with packages of its own, so that a mutation reaches nothing else. */
 const copy = async (): Promise<string> => {
   const work = await mkdtemp(join(tmpdir(), "evertoken-mutate-"))
-  for (const part of ["packages", "scripts"]) {
+  for (const part of ["packages", "scripts", "test"]) {
     await cp(join(root, part), join(work, part), {
       recursive: true,
       filter: (path) => !/node_modules|dist$/.test(path)

@@ -170,13 +170,18 @@ const joined = (
   return new ReadableStream({
     async pull(controller) {
       const at = index++
-      const chunk = chunks[at] ?? (await ((at === chunks.length ? pending : undefined) ?? reader.read())).value
+      const next = () => ((at === chunks.length ? pending : undefined) ?? reader.read()).catch(rejectedAsRead)
+      const chunk = chunks[at] ?? (await next()).value
       if (chunk === undefined) controller.close()
       else controller.enqueue(chunk)
     },
     cancel: (reason) => reader.cancel(reason)
   })
 }
+
+/** What the body itself failed with: the reason of an abort, say. */
+const rejectedAsRead = (error: unknown): Promise<never> =>
+  Promise.reject(HttpClientError.isHttpClientError(error) ? (error.cause ?? error) : error)
 
 const PREFIX = 16 * 1024
 /** In chunks, as they come from the network. */

@@ -32,7 +32,7 @@ export const webCall = (input: RequestInfo | URL, init: RequestInit = {}): WebCa
   const headers = new Headers(init.headers ?? given?.headers)
   return {
     request: HttpClientRequest.setHeaders(Object.assign(request, { method }), [...headers]),
-    init: { ...(given === undefined ? {} : optionsOf(given)), ...init }
+    init: { ...(given === undefined ? {} : optionsOf(given)), ...present(init) }
   }
 }
 
@@ -63,12 +63,22 @@ export const webResponse = (response: HttpClientResponse.HttpClientResponse): Re
   if (!(response instanceof TokenResponse)) return web
   const { peeked, redirects, refusal } = response
   const { headers, redirected, status, statusText, url } = web
+  if (peeked === undefined && redirects === 0 && refusal === undefined) return web
   const whole = peeked === undefined ? web : new Response(peeked.body, { headers, status, statusText })
-  if (whole !== web || redirects > 0) {
-    Object.defineProperties(whole, { url: { value: url }, redirected: { value: redirected || redirects > 0 } })
-  }
-  return refusal === undefined ? whole : Object.assign(whole, { [Refused]: refusal })
+  return told(whole, { url, redirected: redirected || redirects > 0, refusal })
 }
+
+/** `response`, and each clone of it, with what no constructor takes. */
+const told = (
+  response: Response,
+  known: { readonly url: string; readonly redirected: boolean; readonly refusal: Refusal | undefined }
+): Response =>
+  Object.defineProperties(response, {
+    url: { value: known.url },
+    redirected: { value: known.redirected },
+    clone: { value: () => told(Response.prototype.clone.call(response), known) },
+    ...(known.refusal === undefined ? {} : { [Refused]: { value: known.refusal } })
+  })
 
 /** Why a response of `webResponse` refuses the token. */
 export const refusalOf = (response: Response): Refusal | undefined =>
@@ -108,6 +118,10 @@ const optionsOf = ({ cache, credentials, integrity, keepalive, redirect, referre
   referrerPolicy,
   signal
 })
+
+/** What of `init` is given: for `fetch`, undefined is as good as left out. */
+const present = (init: RequestInit): RequestInit =>
+  Object.fromEntries(Object.entries(init).filter(([, value]) => value !== undefined))
 
 /** The methods whose case does not matter to `fetch`. */
 const NORMALIZED = /^(?:delete|get|head|options|post|put)$/i

@@ -16,6 +16,7 @@ import { type Received, type Reply, startServer } from "./server.js"
 const fine = (received: Received): Reply => ({ body: `fine ${received.method}` })
 const refusesFirst = (received: Received): Reply =>
   received.headers.authorization === "Bearer token-1" ? { status: 401, body: "no" } : fine(received)
+const refusesAlways = (): Reply => ({ status: 401, body: "no" })
 
 describe("the token", () => {
   holds(
@@ -188,6 +189,30 @@ describe("a redirect", () => {
   })
 })
 
+const redirects = ({ path }: Received): Reply => ({ status: 307, headers: { location: path.split("?")[1] ?? "" } })
+
+holds(
+  "an option that is undefined leaves the Request's own",
+  redirects,
+  async ({ client, origin, other, received }) => {
+    const request = new Request(`${origin}/to?${other.origin}/x`, { redirect: "manual", cache: "no-store" })
+    const nothing = { redirect: undefined, cache: undefined, headers: undefined } as unknown as RequestInit
+    const response = await client.fetch(request, nothing)
+    assert.deepStrictEqual([response.status, other.received.length, received.length], [307, 0, 1])
+  }
+)
+
+holds("a clone tells what the response tells", refusesAlways, async ({ clientWith, origin }) => {
+  const client = clientWith({ origins: [origin], rejected: ({ body }) => body() === "no" })
+  const response = await client.fetch(`${origin}/a`)
+  for (const copy of [response.clone(), response.clone().clone()]) {
+    assert.deepStrictEqual([copy.url, copy.redirected, copy.status], [`${origin}/a`, false, 401])
+    assert.strictEqual(TokenClient.refusal(copy)?._tag, "RetriesSpent")
+    assert.strictEqual(await copy.text(), "no")
+  }
+  assert.strictEqual(await response.text(), "no")
+})
+
 describe("an AbortSignal", () => {
   const never = (received: Received): Reply => (received.path === "/hang" ? { hang: true } : { body: "x", open: true })
 
@@ -226,6 +251,30 @@ describe("an AbortSignal", () => {
     assert.propertyVal(await failed, "name", "AbortError")
     await until(() => server.held() === 0)
   })
+
+  holds("ends a body that a predicate looked at, with its reason", never, async ({ clientWith, origin, server }) => {
+    const client = clientWith({ origins: [origin], rejected: ({ body }) => body() === "no" })
+    const controller = new AbortController()
+    const response = await client.fetch(`${origin}/open`, { signal: controller.signal })
+    const failed = caught(response.text())
+    const reason = new Error("mine")
+    controller.abort(reason)
+    assert.strictEqual(await failed, reason)
+    await until(() => server.held() === 0)
+  })
+
+  holds(
+    "of a Request holds beside a signal that is undefined, and not beside one that is null",
+    fine,
+    async (world) => {
+      const { client, origin, received } = world
+      const reason = new Error("mine")
+      const request = () => new Request(`${origin}/a`, { signal: AbortSignal.abort(reason) })
+      assert.strictEqual(await caught(client.fetch(request(), { signal: undefined } as unknown as RequestInit)), reason)
+      assert.strictEqual(received.length, 0)
+      assert.strictEqual((await client.fetch(request(), { signal: null })).status, 200)
+    }
+  )
 
   it("ends the wait for a token, and the refresh goes on for others", async () => {
     let release: () => void = () => {}

@@ -1,6 +1,7 @@
 import { HttpApiClient, HttpClient, HttpClientRequest } from "@effect/platform"
 import {
   ClientRejected,
+  DirectHttpClient,
   InvalidOption,
   ReauthorizationRequired,
   RefreshPolicy,
@@ -49,11 +50,12 @@ export const make = (
     if (Redacted.value(apiKey) === "") {
       return yield* new InvalidOption({ option: "apiKey", expected: "an API key of the token service" })
     }
+    // The API key and the tokens go to the service itself, and only what it says itself is believed.
+    const direct = yield* DirectHttpClient.make
     const client = yield* HttpApiClient.make(Api, {
       baseUrl: options.url,
-      transformClient: (client) =>
-        HttpClient.withTracerPropagation(HttpClient.mapRequest(client, HttpClientRequest.bearerToken(apiKey)), false)
-    })
+      transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(apiKey))
+    }).pipe(Effect.provideService(HttpClient.HttpClient, direct))
     const ask = (rejected: number | undefined) =>
       client.tokens.get({ urlParams: { key, rejected, minValidity: 30 } }).pipe(
         Effect.map(({ accessToken, expiresAt, extra, generation, scopes, tokenType }) =>
