@@ -45,14 +45,18 @@ export const makeRepair = <E>(
 
     /** One request with this token, and once more where the server wants another nonce in its proof. */
     const attempt = (request: Request, token: AccessToken): Effect.Effect<Judged, HttpError> => {
-      if (isBound(token)) return prove(request, token, true)
+      if (isBound(token)) return prove(request, token, nonces.get(originOf(request)), true)
       const sent = Effect.flatMap(header.write(token, request, undefined), (secrets) => send(request, secrets))
       return Effect.flatMap(sent, assess)
     }
 
-    const prove = (request: Request, token: AccessToken, again: boolean): Effect.Effect<Judged, HttpError> => {
+    const prove = (
+      request: Request,
+      token: AccessToken,
+      nonce: string | undefined,
+      again: boolean
+    ): Effect.Effect<Judged, HttpError> => {
       const origin = originOf(request)
-      const nonce = nonces.get(origin)
       return header.write(token, request, nonce).pipe(
         Effect.flatMap((secrets) => send(request, secrets)),
         Effect.flatMap((hop) => {
@@ -63,13 +67,15 @@ export const makeRepair = <E>(
         Effect.flatMap((judged): Effect.Effect<Judged, HttpError> => {
           if (judged.verdict !== "nonce") return Effect.succeed(judged)
           const challenges = challengesOf(judged.response)
-          if (!again || nonces.get(origin) === nonce) {
+          // The nonce of this very answer: another answer may have brought an older one meanwhile.
+          const asked = judged.response.headers["dpop-nonce"] ?? nonces.get(origin)
+          if (!again || asked === nonce) {
             return Effect.succeed({ ...judged, verdict: Refusal.NonceRequired({ challenges }) })
           }
           if (!canReplay(request.body)) {
             return Effect.succeed({ ...judged, verdict: Refusal.BodyNotReplayable({ challenges }) })
           }
-          return Effect.zipRight(judged.response.discard, prove(request, token, false))
+          return Effect.zipRight(judged.response.discard, prove(request, token, asked, false))
         })
       )
     }

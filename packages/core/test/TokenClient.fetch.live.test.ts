@@ -202,6 +202,24 @@ holds(
   }
 )
 
+holds(
+  "P11: a redirect to a login page can be a rejection: it is seen before it is followed, and the page sees no token",
+  ({ headers, path }) =>
+    path === "/a" && headers.authorization === "Bearer token-1"
+      ? { status: 302, headers: { location: "/login" } }
+      : { body: "fine" },
+  async ({ clientWith, origin, posts, received }) => {
+    const rejected: TokenClientOptions["rejected"] = ({ headers, status }) =>
+      status === 302 && headers.location?.includes("/login") === true
+    const response = await clientWith({ origins: [origin], rejected }).fetch(`${origin}/a`)
+    assert.deepStrictEqual([response.status, await response.text(), posts()], [200, "fine", 2])
+    assert.deepStrictEqual(
+      received.map(({ path }) => path),
+      ["/a", "/a"]
+    )
+  }
+)
+
 holds("a clone tells what the response tells", refusesAlways, async ({ clientWith, origin }) => {
   const client = clientWith({ origins: [origin], rejected: ({ body }) => body() === "no" })
   const response = await client.fetch(`${origin}/a`)
