@@ -27,7 +27,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     readonly remove: (key: string) => Effect.Effect<boolean, TokenStoreError>
     /** Claims the next keys to renew; nobody else is given them for `lasts`, or longer where earlier claims came to nothing. */
     readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, TokenStoreError>
-    /** Some of what is kept, in the order of the keys, after `after`; fails where the store cannot list. */
+    /** Some of what is kept that `request` asks for, in the order of the keys; fails where the store cannot list. */
     readonly page: (request: ListRequest) => Effect.Effect<ReadonlyArray<Listed>, TokenStoreError>
     /** Hints that rows have changed, whoever changed them. It may miss some. */
     readonly changes: Stream.Stream<TokenChange>
@@ -174,7 +174,7 @@ export interface TokenStoreBackend {
    * for each earlier one of `claims`, up to 15 minutes or `lasts`; sets `scheduledAt`, and adds one to `claims`.
    */
   readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, unknown>
-  /** Some of the rows, in the order of their keys, after `after`, and the store's clock; absent where a store cannot list. */
+  /** Some of the rows that `request` asks for, in the order of their keys, and the store's clock; absent where a store cannot list. */
   readonly page?: ((request: ListRequest) => Effect.Effect<StoredPage, unknown>) | undefined
   /** A hint for each put, commit, failure and removal by any process, if the store can tell. */
   readonly changes?: Stream.Stream<TokenChange> | undefined
@@ -271,9 +271,19 @@ export interface DueClaim {
 }
 
 export interface ListRequest {
+  /** The key that the rows come after. */
   readonly after: string | undefined
   readonly limit: number
+  /** What the keys begin with. */
+  readonly prefix?: string | undefined
+  readonly state?: RowState | undefined
 }
+
+/**
+ * What a row says of its connection without its payload. `dead`: it is dead or has no payload; of the others `failing`
+ * those with failures or an intent, and `sound` those without failures.
+ */
+export type RowState = "dead" | "failing" | "sound"
 
 /** Rows with their keys. */
 export interface StoredPage {

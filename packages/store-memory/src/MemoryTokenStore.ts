@@ -1,4 +1,11 @@
-import { type Snapshot, type StoredRow, type TokenChange, TokenStore, type TokenStoreBackend } from "@evertoken/core"
+import {
+  type RowState,
+  type Snapshot,
+  type StoredRow,
+  type TokenChange,
+  TokenStore,
+  type TokenStoreBackend
+} from "@evertoken/core"
 import { Clock, Duration, Effect, Layer, PubSub, Stream } from "effect"
 
 /** Keeps tokens for as long as it lives. What shares it shares one refresh, as processes on one database do. */
@@ -108,11 +115,11 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
               return { key, generation: row.generation }
             })
         ),
-      page: ({ after = "", limit }) =>
+      page: ({ after = "", limit, prefix = "", state }) =>
         Effect.map(Clock.currentTimeMillis, (now) => ({
           now,
           rows: [...rows]
-            .filter(([key]) => key > after)
+            .filter(([key, row]) => key > after && key.startsWith(prefix) && (state === undefined || isIn(state, row)))
             .sort(([a], [b]) => (a < b ? -1 : 1))
             .slice(0, limit)
             .map(([key, row]) => ({ key, row }))
@@ -128,6 +135,11 @@ const isAhead = ({ leaseOwner, leasedAt = 0, leaseUntil = 0 }: StoredRow, now: n
 
 /** Whether the next attempt's time has come, or was told by a clock that has been set back since. */
 const hasWaited = ({ failedAt = 0, retryAt = 0 }: StoredRow, now: number) => retryAt <= now || failedAt > now + JITTER
+
+const isIn = (state: RowState, { dead, failures, intentOwner, payload }: StoredRow): boolean => {
+  if (dead || payload === undefined) return state === "dead"
+  return state === "failing" ? failures > 0 || intentOwner !== undefined : state === "sound" && failures === 0
+}
 
 const after = (now: number, wait: number | undefined) => (wait === undefined ? undefined : now + wait)
 

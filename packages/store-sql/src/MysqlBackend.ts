@@ -13,6 +13,7 @@ import {
   isAhead,
   isDue,
   isLeasedAhead,
+  isListed,
   listed,
   type Names,
   snapshot
@@ -144,10 +145,12 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
       const more = yield* run(sql`SELECT 1 FROM ${tokens} WHERE ${ahead} LIMIT 1`)
       return more.length === 0 ? claimed : [...claimed, ...(yield* claim(ahead, limit - claimed.length))]
     }),
-    page: ({ after: last, limit }) =>
+    page: (request) =>
       run(sql`SELECT HEX(\`key\`) AS name, ${now} AS now, ${columns} FROM ${tokens}
-        WHERE ${last === undefined ? sql.literal("1 = 1") : sql`\`key\` > ${bytes(last)}`}
-        ORDER BY \`key\` LIMIT ${sql.literal(String(limit))}`).pipe(Effect.flatMap((rows) => listed(rows, unhex))),
+        WHERE ${isListed(sql, sql.literal("`key`"), request, { bytes, size: (name) => new TextEncoder().encode(name).length })}
+        ORDER BY \`key\` LIMIT ${sql.literal(String(request.limit))}`).pipe(
+        Effect.flatMap((rows) => listed(rows, unhex))
+      ),
     sealed: sealedRows(sql, names.tokens, run, {
       equals: key,
       above: (name) => sql`\`key\` > ${bytes(name)}`,

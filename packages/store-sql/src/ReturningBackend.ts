@@ -13,6 +13,7 @@ import {
   isAhead,
   isDue,
   isLeasedAhead,
+  isListed,
   listed,
   type Names,
   snapshot
@@ -142,10 +143,12 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
       const all = more ? [...claimed, ...(yield* claim(ahead, limit - claimed.length))] : claimed
       return all.map(({ generation, key }) => ({ key, generation }))
     }),
-    page: ({ after: last, limit }) =>
+    page: (request) =>
       run(sql`SELECT key AS name, ${now} AS now, ${columns} FROM ${tokens}
-        WHERE ${last === undefined ? sql.literal("1 = 1") : sql`key > ${last}`}
-        ORDER BY key LIMIT ${sql.literal(String(limit))}`).pipe(Effect.flatMap((rows) => listed(rows, (name) => name))),
+        WHERE ${isListed(sql, sql.literal("key"), request, { bytes: (name) => sql`${name}`, size: (name) => [...name].length })}
+        ORDER BY key LIMIT ${sql.literal(String(request.limit))}`).pipe(
+        Effect.flatMap((rows) => listed(rows, (name) => name))
+      ),
     sealed: sealedRows(sql, names.tokens, run, {
       equals: key,
       above: (name) => sql`key > ${name}`,

@@ -3,6 +3,7 @@ import type { Fragment } from "@effect/sql/Statement"
 import {
   InvalidOption,
   type LeaseRequest,
+  type ListRequest,
   type Snapshot,
   type StoredPage,
   type StoredRow,
@@ -110,6 +111,33 @@ const JITTER = "1000"
 /** A lease of the row whose columns are named after `of` was given later than now: the clock has been set back since. */
 export const isLeasedAhead = (sql: SqlClient.SqlClient, now: Fragment, of: Fragment): Fragment =>
   sql`(${of}lease_owner IS NOT NULL AND ${of}leased_at > ${now} AND ${of}lease_until >= ${of}leased_at)`
+
+/** What a list asks of the rows, where `bytes` writes a key as its column has it, and `size` is how long that is. */
+export const isListed = (
+  sql: SqlClient.SqlClient,
+  column: Fragment,
+  { after, prefix = "", state }: ListRequest,
+  { bytes, size }: { readonly bytes: (key: string) => Fragment; readonly size: (key: string) => number }
+): Fragment => {
+  // A range that the index finds, and the prefix itself. The character after the last one has to be in every encoding.
+  const start = prefix.replace(/[^ -}]+$/, "")
+  const end = start === "" ? "" : start.slice(0, -1) + String.fromCharCode(start.charCodeAt(start.length - 1) + 1)
+  const length = sql.literal(String(size(prefix)))
+  return sql.and([
+    after === undefined ? sql.literal("1 = 1") : sql`${column} > ${bytes(after)}`,
+    ...(prefix === ""
+      ? []
+      : [sql`${column} >= ${bytes(prefix)}`, sql`SUBSTR(${column}, 1, ${length}) = ${bytes(prefix)}`]),
+    ...(end === "" ? [] : [sql`${column} < ${bytes(end)}`]),
+    ...(state === undefined ? [] : [sql.literal(STATES[state])])
+  ])
+}
+
+const STATES = {
+  dead: "(dead = 1 OR payload IS NULL)",
+  failing: "(dead = 0 AND payload IS NOT NULL AND (failures > 0 OR intent_owner IS NOT NULL))",
+  sound: "(dead = 0 AND payload IS NOT NULL AND failures = 0)"
+}
 
 /** The columns of a row, its key aside. */
 export const COLUMNS =

@@ -1,6 +1,6 @@
 import { Effect, Option, Redacted } from "effect"
 import { TokenSet } from "../TokenSet.js"
-import { TokenStore } from "../TokenStore.js"
+import { type RowState, TokenStore } from "../TokenStore.js"
 import { asks, failed, holds, kept, LONG, leased, load, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What `load`, `put` and `remove` promise, and that keys never mix. */
@@ -47,6 +47,49 @@ export const rows: ReadonlyArray<StoreCase> = [
       }
       yield* same("the number of rows", found.length, new Set(found).size)
       yield* same("the keys", found.filter((key) => keys.includes(key)).length, keys.length)
+    })
+  },
+  {
+    title: "lists only keys that begin with what is asked for, and only rows in that state; a store may do without",
+    test: Effect.fnUntraced(function* ({ backend, other = backend }) {
+      const { page } = other
+      if (page === undefined) return
+      const name = yield* newKey("begin")
+      const listed = Effect.fnUntraced(function* (prefix: string, state?: RowState) {
+        const found: Array<string> = []
+        for (let after: string | undefined, more = true; more; after = found.at(-1)) {
+          const { rows } = yield* page({ after, limit: 2, prefix, state })
+          found.push(...rows.map(({ key }) => key))
+          more = rows.length === 2
+        }
+        return found.sort()
+      })
+      const ends = ["/a", "/ab", "/a%", "/a_", "/a~", "/a🔑", "/b", "/A", "/é", "/éa", "/🔑", "/🔑a", "/\u{10ffff}a"]
+      const keys = ends.map((end) => name + end).sort()
+      for (const key of keys) {
+        const { floor = 0, now } = yield* backend.load(key)
+        const generation = Math.max(now, floor) + 1
+        yield* backend.put(key, { expected: undefined, generation, payload: "{}", dueIn: undefined })
+      }
+      for (const end of ["", "/", "/a", "/a%", "/a_", "/a~", "/A", "/é", "/🔑", "/\u{10ffff}", "/none"]) {
+        const expected = keys.filter((key) => key.startsWith(name + end))
+        yield* same(`the keys that begin with ${end}`, yield* listed(name + end), expected)
+      }
+
+      const row = yield* newKey("state")
+      const sound = yield* leased(backend, row, "a")
+      yield* same("sound", yield* listed(row, "sound"), [sound.key])
+      yield* same("failing with an intent", yield* listed(row, "failing"), [sound.key])
+      yield* backend.fail(sound.key, failed("a", sound.generation))
+      yield* same("failing after a failure", yield* listed(row, "failing"), [sound.key])
+      yield* same("sound after a failure", yield* listed(row, "sound"), [])
+      const dead = yield* leased(backend, row, "a")
+      yield* backend.fail(dead.key, failed("a", dead.generation, { dead: true }))
+      const empty = `${row} empty`
+      yield* backend.lease(empty, asks("a"))
+      yield* same("dead", yield* listed(row, "dead"), [dead.key, empty].sort())
+      yield* same("failing beside dead ones", yield* listed(row, "failing"), [sound.key])
+      yield* same("all", (yield* listed(row)).length, 3)
     })
   },
   {
