@@ -63,7 +63,12 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
         const plain = cipher === undefined ? payload : yield* cipher.open(payload, { key, generation: row.generation })
         // However long the answer was under way, they do not seem to end later than they do.
         tokens = Option.getOrUndefined(TokenSet.decode(plain))?.shifted(askedAt - now)
-        if (tokens === undefined) return yield* new TokenStoreError({ reason: "corrupt", key })
+        if (tokens === undefined) {
+          const detail = "it is encrypted, and encryption is off"
+          return yield* SEALED.test(plain)
+            ? new TokenStoreError({ reason: "undecryptable", key, detail })
+            : new TokenStoreError({ reason: "corrupt", key })
+        }
       }
       const at = (instant: number | undefined) => (instant === undefined ? undefined : instant - ahead)
       return Option.some<TokenRecord>({
@@ -329,6 +334,8 @@ export interface TokenStoreOptions {
 export const isKey = (key: string): boolean =>
   key !== "" && !UNKEPT.test(key) && (key.length <= 682 || new TextEncoder().encode(key).length <= 2048)
 
+/** A ciphertext as `TokenCipher` writes it (RFC 7516 section 7.1). */
+const SEALED = /^eyJ[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
 const UNKEPT = /\0|\p{Surrogate}/u
 const FailureJson = Schema.parseJson(Failure)
 const encodeFailure = Schema.encodeSync(FailureJson)

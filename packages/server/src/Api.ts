@@ -54,14 +54,17 @@ export const NewTokens = Schema.Struct({
 /** Which generation a resource server refused. */
 export const Rejection = Schema.Struct({ key: Schema.String, generation: Schema.Int })
 
+const Health = Schema.Literal("ok", "idle", "failing", "down", "soon", "login", "unreadable")
+
 /** How a connection is doing. Instants are epoch milliseconds. */
 export class Connection extends Schema.Class<Connection>("Connection")({
   key: Schema.String,
   /**
    * `ok`; `idle`: the token has ended and nobody has tried to renew it; `failing`: the token holds, renewing it fails;
-   * `down`: no valid token; `soon`: needs a login soon; `login`: needs one now.
+   * `down`: no valid token; `soon`: needs a login soon; `login`: needs one now; `unreadable`: no encryption key at hand
+   * opens what is kept.
    */
-  health: Schema.Literal("ok", "idle", "failing", "down", "soon", "login"),
+  health: Health,
   generation: Schema.Number,
   expiresAt: Schema.optional(Schema.Number),
   renewedAt: Schema.optional(Schema.Number),
@@ -77,7 +80,7 @@ export class Connection extends Schema.Class<Connection>("Connection")({
 
 export class Connections extends Schema.Class<Connections>("Connections")({
   connections: Schema.Array(Connection),
-  /** Ask for what comes `after` this, if there is more. */
+  /** Ask for what comes `after` this, if there may be more. It says nothing to anybody else. */
   next: Schema.optional(Schema.String)
 }) {}
 
@@ -223,7 +226,9 @@ const connections = HttpApiGroup.make("connections")
     HttpApiEndpoint.get("list", "/v1/connections")
       .setUrlParams(
         query({
+          /** The `next` of the page before. */
           after: Schema.optional(Schema.String),
+          health: Schema.optional(Health),
           limit: Schema.optional(Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, 1_000)))
         })
       )

@@ -1,11 +1,12 @@
 import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
 import { TokenProviders, TokenStore } from "@evertoken/core"
-import { Clock, Effect, Layer, Schedule, Stream } from "effect"
+import { Config, Effect, Layer, Schedule, Stream } from "effect"
 import { unavailable } from "./Answers.js"
-import { Api, type Connection, Connections } from "./Api.js"
+import { Api } from "./Api.js"
 import { may } from "./ApiKeys.js"
+import { makeCursors } from "./Cursor.js"
 import { makePlaces, permitAny } from "./Guard.js"
-import { connectionOf } from "./Health.js"
+import { makeListing } from "./Listing.js"
 import * as Prometheus from "./Prometheus.js"
 import { makeShared } from "./Shared.js"
 import * as StatusPage from "./StatusPage.js"
@@ -17,21 +18,12 @@ const connections = HttpApiBuilder.group(Api, "connections", (handlers) =>
     const providers = yield* TokenProviders
     const store = yield* TokenStore
     const place = makePlaces(MOST_STREAMS)
+    const list = makeListing(store, makeCursors(yield* Effect.option(Config.redacted("EVERTOKEN_KEYS"))))
     return handlers
-      .handle("list", ({ urlParams: { after, limit = 100 } }) =>
-        Effect.gen(function* () {
-          const caller = yield* permitAny("watch")
-          const now = yield* Clock.currentTimeMillis
-          const found: Array<Connection> = []
-          let last = after
-          for (let page = 0, more = true; more && page < MOST_PAGES && found.length < limit; page++) {
-            const rows = yield* store.page({ after: last, limit: limit - found.length })
-            found.push(...rows.filter(({ key }) => may(caller, "watch", key)).map((row) => connectionOf(row, now)))
-            more = rows.length > 0
-            last = more ? rows.at(-1)?.key : undefined
-          }
-          return new Connections({ connections: found, next: last })
-        }).pipe(Effect.catchTag("TokenStoreError", unavailable))
+      .handle("list", ({ urlParams }) =>
+        Effect.flatMap(permitAny("watch"), (caller) => list(caller, urlParams)).pipe(
+          Effect.catchTag("TokenStoreError", unavailable)
+        )
       )
       .handleRaw("events", () =>
         Effect.gen(function* () {
@@ -72,5 +64,4 @@ const system = HttpApiBuilder.group(Api, "system", (handlers) =>
 /** What the API does. */
 export const layer = Layer.mergeAll(tokens, connections, system)
 
-const MOST_PAGES = 50
 const MOST_STREAMS = 16

@@ -27,7 +27,7 @@ const told = ({ code, detail, reason, status, tag }: Failure): string => {
 }
 
 const healthOf = ({ error, record }: Listed, now: number): Connection["health"] => {
-  if (record === undefined) return error === undefined ? "login" : "down"
+  if (record === undefined) return error === undefined ? "login" : "unreadable"
   if (record.dead || record.tokens === undefined) return "login"
   const { expiresAt, obtainedAt, refreshTokenExpiresAt: end, refreshTokenEndSetAt: since = obtainedAt } = record.tokens
   const holds = expiresAt === undefined || now < expiresAt

@@ -1,10 +1,11 @@
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
-import { RefreshPolicy, TokenCipher, TokenProviders, TokenWorker } from "@evertoken/core"
+import { RefreshPolicy, TokenCipher, TokenProviders, TokenStore, TokenWorker } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Config, Effect, Layer, Option, Redacted } from "effect"
 import * as Database from "./Database.js"
 import * as Http from "./Http.js"
+import * as Journal from "./Journal.js"
 import * as Listener from "./Listener.js"
 import { isLoopback } from "./Loopback.js"
 import { secretAt } from "./Secrets.js"
@@ -19,7 +20,12 @@ export interface Parts {
 
 /** The service as `settings` describe it, until the scope closes; what is in flight then is finished and saved. */
 export const layer = (settings: Settings, parts: Parts) => {
-  const running = Layer.mergeAll(parts.api ? api(settings) : Layer.empty, parts.worker ? worker(settings) : Layer.empty)
+  const running = Layer.mergeAll(
+    Journal.layer,
+    readable,
+    parts.api ? api(settings) : Layer.empty,
+    parts.worker ? worker(settings) : Layer.empty
+  )
   return running.pipe(
     Layer.provide(providers(settings)),
     Layer.provide(store(settings)),
@@ -61,6 +67,37 @@ const worker = (settings: Settings) =>
       yield* Effect.logInfo("Worker: at work")
     })
   )
+
+/** Says at the start how many rows do not open with the encryption keys at hand. */
+const readable = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const store = yield* TokenStore
+    const look = Effect.gen(function* () {
+      const [count, broken] = [{ rows: 0, unread: 0 }, new Set<string>()]
+      for (let after: string | undefined, more = true; more && count.rows < MOST_ROWS; ) {
+        const rows = yield* store.page({ after, limit: 200 })
+        for (const { error } of rows) if (error !== undefined) broken.add(error.detail ?? error.reason)
+        count.rows += rows.length
+        count.unread += rows.filter(({ error }) => error !== undefined).length
+        after = rows.at(-1)?.key
+        more = rows.length === 200
+      }
+      if (count.unread === 0) return
+      const why = [...broken].slice(0, 3).join("; ")
+      yield* Effect.annotateLogs(
+        Effect.logError(
+          `EVERTOKEN_KEYS: ${count.unread} of ${count.rows} rows do not open and are left as they are: ${why}`
+        ),
+        count
+      )
+    })
+    yield* Effect.forkScoped(
+      Effect.catchAll(look, (error) => Effect.logWarning(`Rows were not looked at: ${error.message}`))
+    )
+  })
+)
+
+const MOST_ROWS = 10_000
 
 const providers = (settings: Settings) =>
   Layer.unwrapScoped(

@@ -10,24 +10,25 @@ header{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:baseline}h1{font-s
 input{font:inherit;flex:1 1 16rem;padding:.5rem;min-width:0}button{font:inherit;padding:.5rem .9rem}
 ul{list-style:none;padding:0;margin:1rem 0}li{border-top:1px solid var(--line);padding:.7rem 0;display:grid;
 grid-template-columns:9rem 1fr auto;gap:.1rem .8rem}li b{overflow-wrap:anywhere}
-.h{font-weight:600}.ok{color:var(--ok)}.soon,.failing,.idle{color:var(--soon)}.down,.login{color:var(--bad)}
+.h{font-weight:600}.ok{color:var(--ok)}.soon,.failing,.idle{color:var(--soon)}.down,.login,.unreadable{color:var(--bad)}
 .why{grid-column:2/-1;overflow-wrap:anywhere}.err{color:var(--bad)}[hidden]{display:none!important}
 @media(max-width:34rem){li{grid-template-columns:1fr auto}li b{grid-column:1/-1;grid-row:1}.why{grid-column:1/-1}}
 `
 
 const script = `
 const $=(id)=>document.getElementById(id);let key=sessionStorage.getItem("key")||"",known=[],stop,skew=0,asked=0,more=false;
-const now=()=>Date.now()+skew;const names={ok:"healthy",idle:"ended, not renewed",failing:"renewal fails",down:"no valid token",soon:"login soon",login:"needs a login"};
-const order=["login","down","failing","soon","idle","ok"];
+const now=()=>Date.now()+skew;const names={ok:"healthy",idle:"ended, not renewed",failing:"renewal fails",down:"no valid token",soon:"login soon",login:"needs a login",unreadable:"cannot be read"};
+const order=["unreadable","login","down","failing","soon","idle","ok"];
 const ask=(path,options={})=>fetch(path,{...options,headers:{authorization:"Bearer "+key},cache:"no-store"});
+const visible=(t)=>String(t).replace(/[\\p{Cc}\\p{Cf}\\p{Cs}\\u2028\\u2029]/gu,(c)=>"\\\\u{"+c.codePointAt(0).toString(16)+"}");
 const span=(ms)=>{const s=Math.round(Math.abs(ms)/1000);return s<90?s+" s":s<5400?Math.round(s/60)+" min":s<172800?Math.round(s/3600)+" h":Math.round(s/86400)+" days"};
 const at=(t)=>t===undefined?"":(t>now()?"in "+span(t-now()):span(now()-t)+" ago");
 const el=(tag,cls,text)=>{const e=document.createElement(tag);e.className=cls;e.textContent=text;return e};
 function draw(){
   const list=$("list");list.replaceChildren(...known.map((c)=>{const li=el("li","","");
-    li.append(el("span","h "+c.health,names[c.health]||c.health),el("b","",c.key),
+    li.append(el("span","h "+c.health,names[c.health]||c.health),el("b","",visible(c.key)),
       el("span","",c.health==="login"?"":c.expiresAt===undefined?"end unknown":c.expiresAt>now()?"expires "+at(c.expiresAt):"expired "+at(c.expiresAt)));
-    const why=[];if(c.failure)why.push(c.failure+(c.failedAt?", "+at(c.failedAt):""));
+    const why=[];if(c.failure)why.push(visible(c.failure)+(c.failedAt?", "+at(c.failedAt):""));
     if(c.failures>1)why.push(c.failures+" times in a row");
     if(c.nextAttemptAt>now()&&c.health!=="login")why.push("next attempt "+at(c.nextAttemptAt));
     if(c.renewedAt)why.push("renewed "+at(c.renewedAt));if(c.loginBy)why.push("login by "+new Date(c.loginBy).toLocaleString());

@@ -287,6 +287,42 @@ describe("the service's process", () => {
       }
     })
   )
+
+  it.scopedLive(
+    "a wrong EVERTOKEN_KEYS, or encryption off over sealed rows, is told at the start, and 500 with the reason",
+    () =>
+      Effect.gen(function* () {
+        const { bin, call, env } = yield* serving
+        for (const key of ["a", "b", "c"]) {
+          yield* call("/v1/token", {
+            method: "PUT",
+            body: JSON.stringify({ key, accessToken: "s3cret", refreshToken: "r" })
+          })
+        }
+        yield* bin.kill("SIGTERM")
+        yield* bin.ended
+        const off = JSON.stringify({ ...JSON.parse(env.EVERTOKEN_CONFIG), encryption: "off" })
+        for (const [wrong, why] of [
+          [{ EVERTOKEN_KEYS: `k2=${"A".repeat(42)}E` }, 'sealed by the key "k1", which is not at hand'],
+          [{ EVERTOKEN_KEYS: `k1=${"B".repeat(42)}E` }, 'the key "k1" does not open it'],
+          [{ EVERTOKEN_CONFIG: off }, "encryption is off"]
+        ] as const) {
+          const again = yield* run([], { ...env, ...wrong })
+          yield* again.says(/3 of 3 rows do not open/)
+          yield* again.says(/Listening/)
+          const { headers, json, status } = yield* call("/v1/token?key=a")
+          assert.deepStrictEqual([status, json._tag, json.reason], [500, "Unreadable", "undecryptable"])
+          assert.include(json.message, why)
+          assert.isNull(headers.get("retry-after"))
+          const listed = yield* call("/v1/connections?health=unreadable")
+          assert.strictEqual(listed.json.connections.length, 3)
+          yield* again.kill("SIGTERM")
+          const { out } = yield* again.ended
+          assert.include(out, why.replaceAll('"', '\\"'))
+          assert.notInclude(out, "s3cret")
+        }
+      })
+  )
 })
 
 /** How many files and sockets a process holds; nothing where the system does not tell. */
@@ -312,12 +348,13 @@ const serving = Effect.gen(function* () {
     callers: [admin.setting],
     rate: { requests: 100_000, per: "1 second" }
   }
-  const bin = yield* run([], {
+  const env = {
     ...environment,
     DATABASE_URL: `file:${join(yield* folder, "tokens.db")}`,
     EVERTOKEN_CONFIG: JSON.stringify(config)
-  })
+  }
+  const bin = yield* run([], env)
   yield* bin.says(/Listening/)
   const url = `http://127.0.0.1:${port}`
-  return { authority, bin, call: calling(url, admin.key), key: Redacted.value(admin.key), url }
+  return { authority, bin, env, call: calling(url, admin.key), key: Redacted.value(admin.key), url }
 })
