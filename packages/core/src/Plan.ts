@@ -27,9 +27,11 @@ export const plan = (
     readonly rejected: boolean
     /** The name under which our own attempt, its outcome known, may still be in the row. */
     readonly owner: string | undefined
+    /** For how many milliseconds a lease that ran out says nothing yet about its holder. */
+    readonly grace: number
   }
 ): Either.Either<Plan, Halt> => {
-  const { now, owner, rejected } = state
+  const { grace, now, owner, rejected } = state
   const tokens = view?.tokens
   const halt = (error: TokenError, until = Number.POSITIVE_INFINITY) => Either.left(new Halt({ error, until }))
   const login = (force: boolean) => Either.right<Plan>({ by: "login", force, replay: false })
@@ -56,7 +58,12 @@ export const plan = (
       return halt(new TokenEndpointError({ key, reason: "timeout", detail }), end)
     }
     if (source.login !== undefined) return login(true)
-    if (inWindow || (refreshable && source.traits.replay === "once")) return refresh(true)
+    if (inWindow) return refresh(true)
+    if (refreshable && source.traits.replay === "once") {
+      if (grace === 0) return refresh(true)
+      const detail = "the store was away, so another process may still save the answer to a refresh"
+      return halt(new TokenEndpointError({ key, reason: "timeout", detail }), now + grace)
+    }
     return halt(new RefreshInDoubt({ key, presentedAt: view.intentAt }))
   }
   if (refreshable) {

@@ -1,13 +1,14 @@
 import { Cause, Clock, Duration, Effect, Exit, Metric, Option, PubSub, Redacted, Schedule, Stream } from "effect"
 import { AccessToken } from "./AccessToken.js"
+import { watched } from "./Availability.js"
 import { type Entry, hint, isHalted, makeEntry, ring, takeRepair } from "./Entry.js"
 import { Flight } from "./Flight.js"
 import { decide } from "./Freshness.js"
 import { type Halt, haltOf, isClosed, isForgotten, isPassing, tooLong } from "./Halt.js"
 import { RefreshPolicy, type ResolvedPolicy } from "./RefreshPolicy.js"
-import { makeProtocol } from "./RefreshProtocol.js"
+import { isOlder, makeProtocol } from "./RefreshProtocol.js"
 import { makeRenewals } from "./Renewals.js"
-import { type Current, dueIn, timed } from "./Slot.js"
+import { type Current, dueIn, logDefect, timed } from "./Slot.js"
 import { InvalidOption, ReauthorizationRequired, type TokenError, TokenStoreError } from "./TokenError.js"
 import { TokenEvent } from "./TokenEvent.js"
 import { rejections, waits } from "./TokenMetrics.js"
@@ -48,10 +49,11 @@ export interface TokenEngine {
 /** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
 export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
   const policy = yield* RefreshPolicy.resolve(given ?? RefreshPolicy.make())
-  const store = yield* TokenStore
+  const availability = watched(yield* TokenStore)
+  const { store } = availability
   const pubsub = yield* PubSub.sliding<TokenEvent>(EVENTS)
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
-  const protocol = makeProtocol(store, policy, emit)
+  const protocol = makeProtocol(availability, policy, emit)
   const entries = new Map<string, Entry>()
   const renewals = makeRenewals(entries)
   let closed = false
@@ -120,7 +122,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     start: Current | undefined,
     exit: Exit.Exit<Current, Halt>
   ) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void> => {
       const halt = Exit.isFailure(exit) ? haltOf(entry.key, exit.cause, now + TRUST) : undefined
       const forgotten = entry.epoch !== epoch || (halt !== undefined && isForgotten(halt.error))
       if (forgotten) {
@@ -135,18 +137,9 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         flight.end(Exit.fail(halt.error))
       }
       entry.flight = undefined
-      return entry.unsaved === undefined ? Effect.void : Effect.asVoid(Effect.forkDaemon(saver(entry)))
+      const isDefect = Exit.isFailure(exit) && Option.isNone(Cause.failureOption(exit.cause))
+      return isDefect ? logDefect(entry, `A refresh of "${entry.key}" died`, exit.cause) : Effect.void
     })
-
-  /** Tries to save until it works, or somebody else did. */
-  const saver = (entry: Entry) =>
-    Effect.suspend(() => (closed ? Effect.succeed(true) : protocol.save(entry))).pipe(
-      Effect.tap(() => (entry.current === undefined ? drop(entry) : undefined)),
-      Effect.retry(
-        Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("10 seconds")), Schedule.jittered)
-      ),
-      Effect.ignore
-    )
 
   const obtain = Effect.fnUntraced(function* (given: Entry, beyond?: number, until = Number.POSITIVE_INFINITY) {
     const entry = standing(given)
@@ -229,6 +222,12 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const sync = Effect.fnUntraced(function* (entry: Entry) {
     const { current: start, epoch } = entry
     const record = Option.getOrUndefined(yield* store.load(entry.key))
+    if (record !== undefined && entry.epoch === epoch && entry.flight === undefined && isOlder(record, entry)) {
+      const known = entry.current
+      const restored = known && (yield* protocol.restore(entry, known, record.generation))
+      if (restored !== undefined && entry.current === known && entry.epoch === epoch) adopt(entry, known, restored)
+      return
+    }
     const found = record?.tokens && (yield* timed(policy, entry, record.tokens, record.generation))
     if (entry.epoch !== epoch || entry.flight !== undefined || entry.unsaved !== undefined) return
     if (record === undefined && entry.current === start) return drop(entry)
@@ -247,11 +246,21 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         const current = entry.current?.token.generation
         const wanted = current !== undefined || entry.halt !== undefined || entry.listeners !== undefined
         const news = generation === 0 ? current !== undefined : generation > (current ?? -1)
-        return wanted && news && entry.flight === undefined ? Effect.ignore(sync(entry)) : Effect.void
+        if (!wanted || !news || entry.flight !== undefined) return Effect.void
+        return Effect.catchAllCause(sync(entry), (cause) =>
+          Option.isSome(Cause.failureOption(cause))
+            ? Effect.void
+            : logDefect(entry, `A hint about "${key}" could not be followed`, cause)
+        )
       },
       { concurrency: 16, unordered: true }
     ),
-    Stream.runDrain
+    Stream.runDrain,
+    Effect.tapErrorCause((cause) =>
+      Effect.logError("The store's changes cannot be heard; they are asked for again", cause)
+    ),
+    Effect.sandbox,
+    Effect.retry(Schedule.jittered(Schedule.spaced(DEAF)))
   )
 
   const release = (before: number) =>
@@ -290,5 +299,6 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
 })
 
 const EVENTS = 1_024
+const DEAF = Duration.toMillis("5 seconds")
 const TRUST = Duration.toMillis("1 second")
 const SOONEST = Duration.toMillis("100 millis")

@@ -4,6 +4,7 @@ import { Predicate, Schema } from "effect"
 export type TokenError =
   | ReauthorizationRequired
   | TokenEndpointError
+  | TokenSourceDefect
   | ClientRejected
   | RefreshInDoubt
   | Unauthorized
@@ -52,6 +53,22 @@ export class TokenEndpointError extends Schema.TaggedError<TokenEndpointError>()
   /** Whether the request may have taken effect although no answer told so. */
   get isInDoubt(): boolean {
     return this.reason === "timeout" || this.reason === "disconnected" || this.reason === "unreadable"
+  }
+}
+
+/**
+ * The source has a bug: it threw, it was interrupted by itself, or it gave what is no `TokenSet`. Nobody is made to wait
+ * for it. A later call tries again, once the back-off of `policy.retry` is over.
+ */
+export class TokenSourceDefect extends Schema.TaggedError<TokenSourceDefect>()("TokenSourceDefect", {
+  key: Schema.String,
+  /** What it did, without any text of its own. */
+  detail: Schema.String,
+  /** What it threw, where that was in this process. Its text is the source's own and may hold anything. */
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message() {
+    return `The token source of "${this.key}" has a bug: ${this.detail}; the cause is in the log`
   }
 }
 

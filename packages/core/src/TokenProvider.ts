@@ -199,7 +199,7 @@ const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: Entry) {
   const tokens = record?.tokens ?? current?.tokens
   const failure = record?.failure
   const reason = failure && (failure.reason ?? failure.code)
-  const next = plan(key, source, record, { now, rejected: current?.rejected === true, owner })
+  const next = plan(key, source, record, { now, rejected: current?.rejected === true, owner, grace: 0 })
   const error = Option.isNone(loaded) ? halt?.error : Either.isLeft(next) ? next.left.error : undefined
   return {
     key,

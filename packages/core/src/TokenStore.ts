@@ -15,6 +15,11 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     readonly load: (key: string) => Effect.Effect<Option.Option<TokenRecord>, TokenStoreError>
     /** Starts a new generation with tokens got elsewhere; ends any lease, doubt, back-off and death. Gives the generation. */
     readonly put: (key: string, tokens: TokenSet, dueIn: number | undefined) => Effect.Effect<number, TokenStoreError>
+    /**
+     * Puts tokens that were kept as `generation` over a row of the older generation `over`. Gives their new generation,
+     * above both; none, with nothing changed, where the row is not of generation `over` any more.
+     */
+    readonly restore: (key: string, request: RestoreRequest) => Effect.Effect<Option.Option<number>, TokenStoreError>
     /** Takes the lease if it is free and nothing has changed since `known`; gives the row as it is afterwards either way. */
     readonly lease: (key: string, request: LeaseRequest) => Effect.Effect<Option.Option<TokenRecord>, TokenStoreError>
     /** Makes the lease last for `lasts` from now; false where another has it. */
@@ -39,18 +44,26 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     let ahead = 0
     let newest = 0
 
-    const ask = <A>(key: string | undefined, effect: Effect.Effect<A, unknown>): Effect.Effect<A, TokenStoreError> =>
-      key === undefined || isKey(key)
-        ? Effect.interruptible(effect).pipe(
-            Effect.timeout(STATEMENT),
-            Effect.catchAllCause((cause) => Effect.fail(TokenStoreError.of(Cause.squash(cause), key)))
-          )
-        : Effect.fail(new TokenStoreError({ reason: "key", key }))
+    /** Whatever becomes of a statement, a cipher or its key service is an error of the store, and comes in time. */
+    const bounded = <A>(key: string | undefined, effect: () => Effect.Effect<A, unknown>) =>
+      Effect.suspend(effect).pipe(
+        Effect.disconnect,
+        Effect.interruptible,
+        Effect.timeout(STATEMENT),
+        Effect.catchAllCause((cause) => Effect.fail(TokenStoreError.of(Cause.squash(cause), key)))
+      )
 
-    const seal = (key: string, generation: number, tokens: TokenSet) => {
-      const plain = TokenSet.encode(tokens.shifted(ahead))
-      return cipher === undefined ? Effect.succeed(plain) : cipher.seal(plain, { key, generation })
-    }
+    const ask = <A>(
+      key: string | undefined,
+      effect: () => Effect.Effect<A, unknown>
+    ): Effect.Effect<A, TokenStoreError> =>
+      key === undefined || isKey(key) ? bounded(key, effect) : Effect.fail(new TokenStoreError({ reason: "key", key }))
+
+    const seal = (key: string, generation: number, tokens: TokenSet) =>
+      bounded(key, () => {
+        const plain = TokenSet.encode(tokens.shifted(ahead))
+        return cipher === undefined ? Effect.succeed(plain) : cipher.seal(plain, { key, generation })
+      })
 
     const open = Effect.fnUntraced(function* (key: string, { now, row }: Snapshot, askedAt: number) {
       ahead = now - (yield* Clock.currentTimeMillis)
@@ -60,7 +73,10 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
       const { payload } = row
       let tokens: TokenSet | undefined
       if (payload !== undefined) {
-        const plain = cipher === undefined ? payload : yield* cipher.open(payload, { key, generation: row.generation })
+        const plain =
+          cipher === undefined
+            ? payload
+            : yield* bounded(key, () => cipher.open(payload, { key, generation: row.generation }))
         // However long the answer was under way, they do not seem to end later than they do.
         tokens = Option.getOrUndefined(TokenSet.decode(plain))?.shifted(askedAt - now)
         if (tokens === undefined) {
@@ -84,39 +100,48 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
       })
     })
 
-    const read = (key: string, effect: Effect.Effect<Snapshot, unknown>) =>
+    const read = (key: string, effect: () => Effect.Effect<Snapshot, unknown>) =>
       Effect.flatMap(Clock.currentTimeMillis, (askedAt) =>
         Effect.flatMap(ask(key, effect), (snapshot) => open(key, snapshot, askedAt))
       )
 
     return {
-      load: (key) => read(key, backend.load(key)),
+      load: (key) => read(key, () => backend.load(key)),
       put: Effect.fnUntraced(function* (key, tokens, dueIn) {
         for (let tries = 0; tries < MOST_TRIES; tries++) {
-          const { floor = 0, now, row } = yield* ask(key, backend.load(key))
+          const { floor = 0, now, row } = yield* ask(key, () => backend.load(key))
           ahead = now - (yield* Clock.currentTimeMillis)
-          const generation = (row?.generation ?? Math.max(now, newest, floor)) + 1
+          const generation = Math.max(row?.generation ?? 0, now, newest, floor) + 1
           const payload = yield* seal(key, generation, tokens)
-          const done = yield* ask(key, backend.put(key, { expected: row?.generation, generation, payload, dueIn }))
+          const done = yield* ask(key, () =>
+            backend.put(key, { expected: row?.generation, generation, payload, dueIn })
+          )
           if (done) return generation
         }
         return yield* new TokenStoreError({ reason: "unreachable", key, detail: "the row changes all the time" })
       }),
-      lease: (key, request) => read(key, backend.lease(key, request)),
-      renew: (key, owner, lasts) => ask(key, backend.renew(key, owner, lasts)),
+      restore: Effect.fnUntraced(function* (key, { dueIn, generation: kept, over, tokens }) {
+        const generation = Math.max(kept, over) + 1
+        const payload = yield* seal(key, generation, tokens)
+        const done = yield* ask(key, () => backend.put(key, { expected: over, generation, payload, dueIn }))
+        return done ? Option.some(generation) : Option.none()
+      }),
+      lease: (key, request) => read(key, () => backend.lease(key, request)),
+      renew: (key, owner, lasts) => ask(key, () => backend.renew(key, owner, lasts)),
       commit: Effect.fnUntraced(function* (key, { generation, owner, tokens, dueIn }) {
         const payload = yield* seal(key, generation + 1, tokens)
-        return yield* ask(key, backend.commit(key, { generation, owner, tokens: payload, dueIn }))
+        return yield* ask(key, () => backend.commit(key, { generation, owner, tokens: payload, dueIn }))
       }),
-      fail: (key, result) => ask(key, backend.fail(key, { ...result, failure: encodeFailure(result.failure) })),
-      remove: (key) => ask(key, backend.remove(key)),
-      due: (claim) => ask(undefined, backend.due(claim)),
+      fail: (key, result) => ask(key, () => backend.fail(key, { ...result, failure: encodeFailure(result.failure) })),
+      remove: (key) => ask(key, () => backend.remove(key)),
+      due: (claim) => ask(undefined, () => backend.due(claim)),
       page: Effect.fnUntraced(function* (request) {
-        if (backend.page === undefined) {
+        const { page } = backend
+        if (page === undefined) {
           return yield* new TokenStoreError({ reason: "unreachable", detail: "this store cannot list its keys" })
         }
         const askedAt = yield* Clock.currentTimeMillis
-        const { now, rows } = yield* ask(undefined, backend.page(request))
+        const { now, rows } = yield* ask(undefined, () => page(request))
         return yield* Effect.forEach(rows, ({ key, row }) =>
           Effect.match(open(key, { now, row }, askedAt), {
             onSuccess: (opened): Listed => ({
@@ -240,6 +265,13 @@ export interface PutRow {
   readonly dueIn: number | undefined
 }
 
+export interface RestoreRequest {
+  readonly tokens: TokenSet
+  readonly generation: number
+  readonly over: number
+  readonly dueIn: number | undefined
+}
+
 export interface LeaseRequest {
   readonly owner: string
   /** The generation that a newer one is wanted of; undefined where nothing is known to be kept. */
@@ -314,7 +346,7 @@ export interface TokenChange {
 export const Failure = Schema.Struct({
   /** Which of the source's effects failed. */
   by: Schema.Literal("refresh", "login"),
-  tag: Schema.Literal("TokenEndpointError", "ClientRejected", "GrantRejected"),
+  tag: Schema.Literal("TokenEndpointError", "TokenSourceDefect", "ClientRejected", "GrantRejected"),
   reason: Schema.optional(Schema.String),
   code: Schema.optional(Schema.String),
   status: Schema.optional(Schema.Number),

@@ -1,6 +1,15 @@
 import type { AccessToken, NoSource, TokenError, TokenStore, TokenStoreError } from "@evertoken/core"
 import { Clock, Effect, Option, Redacted } from "effect"
-import { BadRequest, Misconfigured, NeedsLogin, Token, Unavailable, UnknownConnection, Unreadable } from "./Api.js"
+import {
+  BadRequest,
+  Misconfigured,
+  NeedsLogin,
+  SourceDefect,
+  Token,
+  Unavailable,
+  UnknownConnection,
+  Unreadable
+} from "./Api.js"
 import { retryAfter } from "./Guard.js"
 
 /** A token as it is handed out. */
@@ -63,6 +72,8 @@ export const toAnswer = {
   RefreshInDoubt: needsLogin("in_doubt"),
   ClientRejected: ({ code, message }: Extract<TokenError, { _tag: "ClientRejected" }>) =>
     new Misconfigured({ message, code }),
+  TokenSourceDefect: ({ detail, message }: Extract<TokenError, { _tag: "TokenSourceDefect" }>) =>
+    new SourceDefect({ message, reason: detail }),
   TokenStoreError: kept,
   Unauthorized: unavailable
 }
