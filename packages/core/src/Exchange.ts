@@ -104,7 +104,7 @@ const read = (request: Request, exit: Exit.Exit<TokenSet, SourceError>, sentAt: 
       : defect(`failed with ${nameOf(error)}, which no source may`, error)
   }
   if (Cause.isInterruptedOnly(exit.cause)) return defect("was interrupted by itself")
-  const cause = Cause.squash(exit.cause)
+  const cause = Cause.originalError(Cause.squash(exit.cause))
   return defect(`threw ${nameOf(cause)}`, cause)
 }
 

@@ -13,6 +13,9 @@ export class Fence extends Context.Reference<Fence>()("@evertoken/core/Fence", {
   defaultValue: (): Effect.Effect<void, TokenEndpointError> => Effect.void
 }) {}
 
+/** The last step before a token request is sent. */
+export const fence: Effect.Effect<void, TokenEndpointError> = Effect.flatten(Fence)
+
 /** A lease that was given, as its holder sees it. */
 export interface Lease {
   readonly owner: string
@@ -71,7 +74,9 @@ export const makeLease = (
     )
 
     const refuse = (detail: string, why?: TokenStoreError) => {
-      const error = new TokenEndpointError({ reason: "unreachable", detail: `nothing was sent: ${detail}` })
+      const error = sent
+        ? new TokenEndpointError({ reason: "disconnected", detail: `no more was sent: ${detail}` })
+        : new TokenEndpointError({ reason: "unreachable", detail: `nothing was sent: ${detail}` })
       trouble ??= why ?? error
       return error
     }

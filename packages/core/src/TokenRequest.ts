@@ -2,6 +2,7 @@ import { type HttpClient, type HttpClientError, HttpClientRequest } from "@effec
 import { Clock, Effect, Option, Predicate } from "effect"
 import { DirectHttpClient, REDIRECTED, REPEATED, TOO_LARGE } from "./DirectHttpClient.js"
 import { parseJson } from "./Expiry.js"
+import { fence } from "./Lease.js"
 import { required } from "./Options.js"
 import { clean } from "./SafeText.js"
 import { endpoint, safeUrl } from "./SafeUrl.js"
@@ -57,7 +58,8 @@ export const makeSend: Effect.Effect<Send, never, HttpClient.HttpClient> = Effec
           secrets
         }
       },
-      (effect, { secrets, url }) => Effect.mapError(effect, toTokenEndpointError(placeOf(url, secrets)))
+      (effect, { secrets, url }) =>
+        Effect.zipRight(fence, Effect.mapError(effect, toTokenEndpointError(placeOf(url, secrets))))
     )
 )
 

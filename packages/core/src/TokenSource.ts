@@ -1,5 +1,5 @@
 import { type Context, Duration, Effect, Predicate } from "effect"
-import { Fence } from "./Lease.js"
+import { fence } from "./Lease.js"
 import {
   boolean,
   type Checks,
@@ -132,7 +132,7 @@ export const TokenSource = {
    * Fails where this process may not send a token request any more, since it slept, or lost the right to refresh to
    * another process. A source that has work to do before its request (a signature, discovery) runs it after that work.
    */
-  fence: Effect.flatten(Fence),
+  fence,
 
   /** Makes a source of any pair of effects; what they require is taken once, here. */
   make: <R1 = never, R2 = never, R3 = never>(
