@@ -101,9 +101,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "treat 503 as dead",
     file: exchanging,
-    find: "return isSourceError(error) ?",
+    find: "const error: unknown = failure.value\n",
     replace:
-      'if (failure.value._tag === "TokenEndpointError" && failure.value.reason === "unavailable") return Either.left(new GrantRejected({ code: "503" }))\n    return isSourceError(error) ?'
+      'if (failure.value._tag === "TokenEndpointError" && failure.value.reason === "unavailable") return Either.left(new GrantRejected({ code: "503" }))\n    const error: unknown = failure.value\n'
   },
   {
     name: "retry at once after a timeout",
