@@ -50,7 +50,9 @@ export const plan = (
   // While its owner has the lease, an open intent is no doubt: the answer is on its way.
   const held = view?.leaseOwner !== undefined && view.leaseOwner !== owner && (view.leaseUntil ?? 0) > now
   if (view?.intentAt !== undefined && view.intentOwner !== owner && !held) {
-    const inWindow = refreshable && now < view.intentAt + Duration.toMillis(source.traits.replayWindow)
+    // One that was written later than now is of a clock that was set back since, and of any age.
+    const inWindow =
+      refreshable && view.intentAt <= now && now < view.intentAt + Duration.toMillis(source.traits.replayWindow)
     const end = tokens?.expiresAt ?? Number.POSITIVE_INFINITY
     if (tokens !== undefined && !rejected && now < end) {
       if (inWindow) return refresh(true)

@@ -1,4 +1,5 @@
 import { Cause, Clock, Context, Duration, Effect, Option, Schema, Stream } from "effect"
+import { checkedRow, checkedTokens, keptWait, lasting } from "./StoredNumbers.js"
 import type { TokenCipher } from "./TokenCipher.js"
 import { TokenStoreError } from "./TokenError.js"
 import type { SealedRows } from "./TokenRotation.js"
@@ -61,14 +62,16 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
 
     const seal = (key: string, generation: number, tokens: TokenSet) =>
       bounded(key, () => {
-        const plain = TokenSet.encode(tokens.shifted(ahead))
+        const plain = ascii(TokenSet.encode(tokens.shifted(ahead)))
         return cipher === undefined ? Effect.succeed(plain) : cipher.seal(plain, { key, generation })
       })
 
-    const open = Effect.fnUntraced(function* (key: string, { now, row }: Snapshot, askedAt: number) {
+    const open = Effect.fnUntraced(function* (key: string, { now, row: given }: Snapshot, askedAt: number) {
+      if (!Number.isFinite(now)) return yield* new TokenStoreError({ reason: "corrupt", key })
       ahead = now - (yield* Clock.currentTimeMillis)
-      if (row === undefined) return Option.none<TokenRecord>()
-      if (!Number.isSafeInteger(row.generation)) return yield* new TokenStoreError({ reason: "corrupt", key })
+      if (given === undefined) return Option.none<TokenRecord>()
+      const row = checkedRow(given)
+      if (row === undefined) return yield* new TokenStoreError({ reason: "corrupt", key })
       newest = Math.max(newest, row.generation)
       const { payload } = row
       let tokens: TokenSet | undefined
@@ -78,7 +81,8 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
             ? payload
             : yield* bounded(key, () => cipher.open(payload, { key, generation: row.generation }))
         // However long the answer was under way, they do not seem to end later than they do.
-        tokens = Option.getOrUndefined(TokenSet.decode(plain))?.shifted(askedAt - now)
+        const decoded = Option.getOrUndefined(TokenSet.decode(plain))
+        tokens = decoded && checkedTokens(decoded, row, now)?.shifted(askedAt - now)
         if (tokens === undefined) {
           const detail = "it is encrypted, and encryption is off"
           return yield* SEALED.test(plain)
@@ -91,8 +95,10 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
         ...row,
         tokens,
         leaseUntil: at(row.leaseUntil),
+        leasedAt: at(row.leasedAt),
         intentAt: at(row.intentAt),
         dueAt: at(row.dueAt),
+        scheduledAt: at(row.scheduledAt),
         retryAt: at(row.retryAt),
         refreshedAt: at(row.refreshedAt),
         failedAt: at(row.failedAt),
@@ -107,7 +113,8 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
 
     return {
       load: (key) => read(key, () => backend.load(key)),
-      put: Effect.fnUntraced(function* (key, tokens, dueIn) {
+      put: Effect.fnUntraced(function* (key, tokens, wait) {
+        const dueIn = keptWait(wait)
         for (let tries = 0; tries < MOST_TRIES; tries++) {
           const { floor = 0, now, row } = yield* ask(key, () => backend.load(key))
           ahead = now - (yield* Clock.currentTimeMillis)
@@ -123,18 +130,21 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
       restore: Effect.fnUntraced(function* (key, { dueIn, generation: kept, over, tokens }) {
         const generation = Math.max(kept, over) + 1
         const payload = yield* seal(key, generation, tokens)
-        const done = yield* ask(key, () => backend.put(key, { expected: over, generation, payload, dueIn }))
+        const done = yield* ask(key, () => backend.put(key, { expected: over, generation, payload, dueIn: keptWait(dueIn) }))
         return done ? Option.some(generation) : Option.none()
       }),
-      lease: (key, request) => read(key, () => backend.lease(key, request)),
-      renew: (key, owner, lasts) => ask(key, () => backend.renew(key, owner, lasts)),
+      lease: (key, request) => lasting(request.lasts, key, () => read(key, () => backend.lease(key, request))),
+      renew: (key, owner, lasts) => lasting(lasts, key, () => ask(key, () => backend.renew(key, owner, lasts))),
       commit: Effect.fnUntraced(function* (key, { generation, owner, tokens, dueIn }) {
         const payload = yield* seal(key, generation + 1, tokens)
-        return yield* ask(key, () => backend.commit(key, { generation, owner, tokens: payload, dueIn }))
+        return yield* ask(key, () => backend.commit(key, { generation, owner, tokens: payload, dueIn: keptWait(dueIn) }))
       }),
-      fail: (key, result) => ask(key, () => backend.fail(key, { ...result, failure: encodeFailure(result.failure) })),
+      fail: (key, result) => {
+        const retryIn = keptWait(result.retryIn) ?? UNKNOWN_WAIT
+        return ask(key, () => backend.fail(key, { ...result, retryIn, failure: encodeFailure(result.failure) }))
+      },
       remove: (key) => ask(key, () => backend.remove(key)),
-      due: (claim) => ask(undefined, () => backend.due(claim)),
+      due: (claim) => lasting(claim.lasts, undefined, () => ask(undefined, () => backend.due(claim))),
       page: Effect.fnUntraced(function* (request) {
         const { page } = backend
         if (page === undefined) {
@@ -370,7 +380,23 @@ export const isKey = (key: string): boolean =>
 const SEALED = /^eyJ[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
 const UNKEPT = /\0|\p{Surrogate}/u
 const FailureJson = Schema.parseJson(Failure)
-const encodeFailure = Schema.encodeSync(FailureJson)
 const decodeFailure = Schema.decodeUnknownOption(FailureJson)
+const writeFailure = Schema.encodeOption(FailureJson)
+
+/** A failure is always noted, whatever its source put into it: without a note it would pass for an unknown outcome. */
+const encodeFailure = (failure: Failure): string => {
+  const { by, status, tag } = failure
+  const short = (text: string | undefined) => (typeof text === "string" ? text.slice(0, MOST_TEXT) : undefined)
+  const told = { reason: short(failure.reason), code: short(failure.code), detail: short(failure.detail) }
+  const noted = writeFailure({ by, tag, ...told, status: Number.isFinite(status) ? status : undefined })
+  return ascii(Option.getOrElse(noted, () => JSON.stringify({ by, tag })))
+}
+
+/** The same JSON in ASCII, which fits a column of any character set. */
+const ascii = (json: string): string =>
+  json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+const MOST_TEXT = 1_000
+const UNKNOWN_WAIT = Duration.toMillis("30 seconds")
 const STATEMENT = Duration.seconds(10)
 const MOST_TRIES = 10
