@@ -130,14 +130,18 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
       restore: Effect.fnUntraced(function* (key, { dueIn, generation: kept, over, tokens }) {
         const generation = Math.max(kept, over) + 1
         const payload = yield* seal(key, generation, tokens)
-        const done = yield* ask(key, () => backend.put(key, { expected: over, generation, payload, dueIn: keptWait(dueIn) }))
+        const done = yield* ask(key, () =>
+          backend.put(key, { expected: over, generation, payload, dueIn: keptWait(dueIn) })
+        )
         return done ? Option.some(generation) : Option.none()
       }),
       lease: (key, request) => lasting(request.lasts, key, () => read(key, () => backend.lease(key, request))),
       renew: (key, owner, lasts) => lasting(lasts, key, () => ask(key, () => backend.renew(key, owner, lasts))),
       commit: Effect.fnUntraced(function* (key, { generation, owner, tokens, dueIn }) {
         const payload = yield* seal(key, generation + 1, tokens)
-        return yield* ask(key, () => backend.commit(key, { generation, owner, tokens: payload, dueIn: keptWait(dueIn) }))
+        return yield* ask(key, () =>
+          backend.commit(key, { generation, owner, tokens: payload, dueIn: keptWait(dueIn) })
+        )
       }),
       fail: (key, result) => {
         const retryIn = keptWait(result.retryIn) ?? UNKNOWN_WAIT
