@@ -245,7 +245,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         ring(entry)
         const current = entry.current?.token.generation
         const wanted = current !== undefined || entry.halt !== undefined || entry.listeners !== undefined
-        const news = generation === 0 ? current !== undefined : generation > (current ?? -1)
+        const news = generation === 0 ? current !== undefined : generation !== current
         if (!wanted || !news || entry.flight !== undefined) return Effect.void
         return Effect.catchAllCause(sync(entry), (cause) =>
           Option.isSome(Cause.failureOption(cause))
