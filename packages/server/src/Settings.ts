@@ -47,9 +47,7 @@ const shared = {
   keepAlive: optional(Lasting),
   refreshTokenLifetime: optional(Lasting),
   revokesAccessToken: optional(Schema.Boolean),
-  limits: optional(Limits),
-  /** The most keys of a pattern whose connection can log in: each name that is asked for makes one. @default 1000 */
-  maxKeys: optional(Count)
+  limits: optional(Limits)
 }
 
 const oauth2 = {
