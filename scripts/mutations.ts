@@ -14,6 +14,8 @@ const engine = "packages/core/src/TokenEngine.ts"
 const renewals = "packages/core/src/Renewals.ts"
 const planning = "packages/core/src/Plan.ts"
 const exchanging = "packages/core/src/Exchange.ts"
+const leasing = "packages/core/src/Lease.ts"
+const savings = "packages/core/src/Saving.ts"
 const freshness = "packages/core/src/Freshness.ts"
 const flight = "packages/core/src/Flight.ts"
 const provider = "packages/core/src/TokenProvider.ts"
@@ -26,8 +28,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "present the refresh token in memory, not the one read under the lease",
     file: protocol,
-    find: "exchange(slot.source, by, record.tokens, newer, policy.timeout)",
-    replace: "exchange(slot.source, by, slot.current?.tokens ?? record.tokens, newer, policy.timeout)",
+    find: "const request = { key, source, current: record.tokens, newer,",
+    replace: "const request = { key, source, current: slot.current?.tokens ?? record.tokens, newer,",
     test: ["packages/core/test/Simulation.test.ts", "the row's, not the one in memory"]
   },
   {
@@ -65,7 +67,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "hand out what came after a logout",
     file: engine,
-    find: "const forgotten = entry.over !== undefined || (halt !== undefined && isForgotten(halt.error))",
+    find: "const forgotten = entry.epoch !== epoch || (halt !== undefined && isForgotten(halt.error))",
     replace: "const forgotten = halt !== undefined && isForgotten(halt.error)",
     test: ["packages/core/test/Simulation.test.ts", "P10: a logout"]
   },
@@ -78,16 +80,16 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "do not renew the lease",
-    file: protocol,
-    find: "Effect.delay(Duration.times(policy.lease, 1 / 3))",
-    replace: "Effect.delay(Duration.times(policy.lease, 100))",
+    file: leasing,
+    find: "while (held) {",
+    replace: "while (false) {",
     test: ["packages/core/test/Simulation.test.ts", "P5: a lease lasts"]
   },
   {
     name: "send although the lease came late",
-    file: protocol,
-    find: "if (Duration.lessThanOrEqualTo(took, Duration.times(policy.lease, 1 / 3))) return Effect.succeed(true)",
-    replace: "if (Duration.greaterThanOrEqualTo(took, Duration.zero)) return Effect.succeed(true)",
+    file: leasing,
+    find: "const left = lasts - elapsed(since, now)",
+    replace: "const left = lasts",
     test: ["packages/core/test/Simulation.test.ts", "P1: a lease whose answer"]
   },
   {
@@ -99,22 +101,22 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "treat 503 as dead",
     file: exchanging,
-    find: "    Effect.disconnect,",
+    find: "const error: unknown = failure.value\n",
     replace:
-      '    Effect.mapError((e) => (e._tag === "TokenEndpointError" && e.reason === "unavailable" ? new GrantRejected({ code: "503" }) : e)),\n    Effect.disconnect,'
+      'if (failure.value._tag === "TokenEndpointError" && failure.value.reason === "unavailable") return Either.left(new GrantRejected({ code: "503" }))\n    const error: unknown = failure.value\n'
   },
   {
     name: "retry at once after a timeout",
     file: exchanging,
-    find: '    Effect.timeoutFail({ duration: timeout, onTimeout: () => new TokenEndpointError({ reason: "timeout" }) }),',
+    find: "    Metric.trackDurationWith(refreshDuration, Duration.toMillis),\n",
     replace:
-      '    Effect.timeoutFail({ duration: timeout, onTimeout: () => new TokenEndpointError({ reason: "timeout" }) }),\n    Effect.retry({ times: 1 }),'
+      '    Effect.repeat({ times: 1, while: (answer) => Either.isLeft(answer) && answer.left._tag === "TokenEndpointError" && answer.left.reason === "timeout" }),\n    Metric.trackDurationWith(refreshDuration, Duration.toMillis),\n'
   },
   {
     name: "take a timeout for no effect",
     file: exchanging,
-    find: 'by === "refresh" && error._tag === "TokenEndpointError" && error.isInDoubt',
-    replace: 'by === "refresh" && error._tag === "TokenEndpointError" && error.reason === "unavailable"'
+    find: '(error._tag === "TokenEndpointError" && error.isInDoubt)',
+    replace: '(error._tag === "TokenEndpointError" && error.reason === "unavailable")'
   },
   {
     name: "write no intent",
@@ -156,14 +158,14 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "ignore retryAt",
     file: memory,
-    find: "const waited = row.retryAt === undefined || row.retryAt <= now",
-    replace: "const waited = true"
+    find: "=> retryAt <= now || failedAt > now + JITTER",
+    replace: "=> retryAt <= now || failedAt <= now + JITTER"
   },
   {
     name: "no back-off after failures in a row",
     file: freshness,
-    find: "return Math.ceil(Math.max(asked, delay, SHORTEST))",
-    replace: "return SHORTEST"
+    find: "(delay) => Math.ceil(Math.max(least, Number.isFinite(delay) ? delay : rest(failures), SHORTEST))",
+    replace: "() => SHORTEST"
   },
   {
     name: "do not carry the old refresh token forward",
@@ -173,8 +175,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "a save that fails drops the pair",
-    file: protocol,
-    find: "      slot.unsaved = unsaved\n",
+    file: savings,
+    find: "      slot.unsaved = { ...unsaved, late: true }\n",
     replace: "      slot.unsaved = undefined\n"
   },
   {
@@ -232,15 +234,15 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a put does not clear the back-off",
     file: memory,
-    find: "write(key, { ...empty(generation), payload, dueAt: after(now, dueIn), refreshedAt: now })",
+    find: "write(key, { ...empty(generation), payload, dueAt: after(now, dueIn), scheduledAt: now, refreshedAt: now })",
     replace:
-      "write(key, { ...empty(generation), retryAt: rows.get(key)?.retryAt, dead: rows.get(key)?.dead ?? false, payload, dueAt: after(now, dueIn), refreshedAt: now })"
+      "write(key, { ...empty(generation), retryAt: rows.get(key)?.retryAt, dead: rows.get(key)?.dead ?? false, payload, dueAt: after(now, dueIn), scheduledAt: now, refreshedAt: now })"
   },
   {
     name: "a dead grant is declared without a look at the row",
     file: protocol,
-    find: "if (now?.generation === record.generation) {",
-    replace: "if (now !== undefined) {",
+    find: "if (Option.getOrUndefined(now)?.generation === record.generation) {",
+    replace: "if (Option.isSome(now)) {",
     test: ["packages/core/test/TokenProvider.test.ts", "P2"]
   },
   {

@@ -53,7 +53,7 @@ export const authorizationCode = (
     yield* checkOptions(options, authorizationCodeChecks)
     const { grant, refresh, revoke } = yield* makeClient(options)
     const page = yield* endpointOption("authorizationEndpoint", options.authorizationEndpoint)
-    const source = yield* TokenSource.make({ ...traitsOf(options), refresh, revoke })
+    const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
     const server = {
       issuer: issuer ?? "unknown",
       authorization_response_iss_parameter_supported: issuer !== undefined && options.issuerInCallback === true

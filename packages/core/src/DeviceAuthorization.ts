@@ -53,7 +53,7 @@ export const deviceAuthorization = (
     } as const
     const client = yield* makeClient(rules, { device_authorization_endpoint: endpoint.href })
     const { refresh, revoke } = client
-    const source = yield* TokenSource.make({ ...traitsOf(options), refresh, revoke })
+    const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
 
     const start = Effect.gen(function* () {
       const answer = yield* inTime(

@@ -1,16 +1,13 @@
 import { Duration, Effect } from "effect"
 import type { AccessToken } from "./AccessToken.js"
 import type { Flight } from "./Flight.js"
-import { Halt } from "./Halt.js"
+import { Halt, isClosed } from "./Halt.js"
 import type { Slot } from "./Slot.js"
-import { ProviderClosed, type TokenError } from "./TokenError.js"
+import type { TokenError } from "./TokenError.js"
 import type { TokenSource } from "./TokenSource.js"
 import { Waiters } from "./Waiters.js"
 
-/**
- * What the engine of one process knows of one key, besides what the protocol does, from one login or logout to the
- * next: then another entry takes its place, and what is under way here changes nothing any more.
- */
+/** What the engine of one process knows of one key, besides what the protocol does. */
 export interface Entry extends Slot {
   /** When the timer looks at it next. */
   dueAt: number
@@ -18,19 +15,17 @@ export interface Entry extends Slot {
   flight: Flight<AccessToken, TokenError> | undefined
   /** Why there is no newer token, and until when it is pointless to try. */
   halt: { readonly error: TokenError; readonly until: number; readonly at: number } | undefined
-  /** Why another entry has taken its place: it was logged out, or it is for the row to say what holds. */
-  over: "forgotten" | "moved" | undefined
-  /** How often the row was removed, as far as hints said so. */
-  removals: number
+  /** Moves with each `forget`, so that what was under way is dropped. */
+  epoch: number
   /** How many more refreshes may be caused by refused tokens, as of `at`. */
   repairs: { readonly left: number; readonly at: number }
-  /** Called with each newer token, and with none at the end. */
-  listeners: Set<(token: AccessToken | undefined) => void> | undefined
+  /** Called with each newer token. */
+  listeners: Set<(token: AccessToken) => void> | undefined
   /** Who waits for the row to change. */
   hints: Waiters | undefined
 }
 
-/** An entry that knows nothing yet. Its waits halt once it is over, or the engine `isOver`. */
+/** An entry that knows nothing yet. Its waits halt once the engine `isOver`. */
 export const makeEntry = (options: {
   readonly key: string
   readonly source: TokenSource
@@ -46,18 +41,18 @@ export const makeEntry = (options: {
     ahead,
     owner: undefined,
     unsaved: undefined,
+    saving: undefined,
+    hasSaver: false,
+    defect: undefined,
+    loggedAt: undefined,
     failures: 0,
     beyond: -1,
-    hint: (millis) => {
-      const ended = isOver() || entry.over !== undefined
-      return ended ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : hint(entry, millis)
-    },
+    hint: (millis) => (isOver() ? new Halt({ error: isClosed(key), until: 0 }) : hint(entry, millis)),
     dueAt: Number.POSITIVE_INFINITY,
     usedAt,
     flight: undefined,
     halt: undefined,
-    over: undefined,
-    removals: 0,
+    epoch: 0,
     repairs: { left: REPAIRS, at: 0 },
     listeners: undefined,
     hints: undefined
@@ -81,8 +76,7 @@ export const isHalted = (halt: Entry["halt"], now: number): halt is NonNullable<
 
 /** Whether one more refused token may cause a refresh: five in a row, then one a minute. */
 export const takeRepair = (entry: Entry, now: number): boolean => {
-  const { left } = entry.repairs
-  const at = Math.min(entry.repairs.at, now) // counted anew from now where the clock went back
+  const { at, left } = entry.repairs
   const refilled = Math.floor((now - at) / REPAIR_EVERY)
   const there = Math.min(REPAIRS, left + refilled)
   if (there <= 0) return false

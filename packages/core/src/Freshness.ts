@@ -35,41 +35,62 @@ export const renewal = (
   return Effect.map(ahead.step(now, token, state), ([next, , decision]) => {
     if (ScheduleDecision.isDone(decision)) return [Number.POSITIVE_INFINITY, next]
     const floor = obtainedAt + Math.max((expiresAt - obtainedAt) * EARLIEST, earliest)
-    return [Math.ceil(Math.min(Math.max(ScheduleIntervals.start(decision.intervals), floor), expiresAt)), next]
+    const start = ScheduleIntervals.start(decision.intervals)
+    return [Math.ceil(Number.isNaN(start) ? expiresAt : Math.min(Math.max(start, floor), expiresAt)), next]
   })
 }
 
 /**
  * How long, in milliseconds, everybody leaves the token endpoint alone after the `failures`-th failure in a row: what
- * the schedule says, and once it has ended 30 seconds, a minute, and so on up to five minutes; at least what the
- * server asked for, and never less than a tenth of a second.
+ * the schedule says, and once it has ended, or where it dies, 30 seconds, a minute, and so on up to five minutes; at
+ * least what the server asked for, up to a day, and never less than a tenth of a second.
  */
 export const backOff = (
   retry: Schedule.Schedule<unknown, TokenError>,
   failures: number,
   error: TokenError,
   now: number
-): Effect.Effect<number> =>
-  Effect.gen(function* () {
-    const asked = error._tag === "TokenEndpointError" ? (error.retryAfter ?? 0) : 0
-    let state: unknown = retry.initial
-    let at = now
-    let delay = 0
-    for (let failure = 1; failure <= Math.min(failures, MOST_STEPS); failure++) {
-      const [next, , decision] = yield* retry.step(at, error, state)
-      if (ScheduleDecision.isDone(decision)) {
-        return Math.max(asked, Math.min(REST * 2 ** Math.min(failures - failure, 10), LONGEST_REST))
-      }
-      const start = ScheduleIntervals.start(decision.intervals)
-      delay = Math.max(0, start - at)
-      at = start
-      state = next
-    }
-    return Math.ceil(Math.max(asked, delay, SHORTEST))
-  })
+): Effect.Effect<number> => {
+  const asked = error._tag === "TokenEndpointError" ? (error.retryAfter ?? 0) : 0
+  const least = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0
+  return Effect.map(
+    Effect.catchAllCause(
+      Effect.suspend(() => spaced(retry, failures, error, now)),
+      (cause) =>
+        Effect.as(
+          Effect.logError('The schedule "retry" of the policy died; 30 seconds and more are used', cause),
+          rest(failures)
+        )
+    ),
+    (delay) => Math.ceil(Math.max(least, Number.isFinite(delay) ? delay : rest(failures), SHORTEST))
+  )
+}
+
+const spaced = Effect.fnUntraced(function* (
+  retry: Schedule.Schedule<unknown, TokenError>,
+  failures: number,
+  error: TokenError,
+  now: number
+) {
+  let state: unknown = retry.initial
+  let at = now
+  let delay = 0
+  for (let failure = 1; failure <= Math.min(failures, MOST_STEPS); failure++) {
+    const [next, , decision] = yield* retry.step(at, error, state)
+    if (ScheduleDecision.isDone(decision)) return rest(failures - failure + 1)
+    const start = ScheduleIntervals.start(decision.intervals)
+    delay = Math.max(0, start - at)
+    at = start
+    state = next
+  }
+  return delay
+})
+
+const rest = (failures: number): number => Math.min(REST * 2 ** Math.min(failures - 1, 10), LONGEST_REST)
 
 const EARLIEST = 0.45
 const MOST_STEPS = 1_000
 const SHORTEST = Duration.toMillis("100 millis")
 const REST = Duration.toMillis("30 seconds")
 const LONGEST_REST = Duration.toMillis("5 minutes")
+const A_DAY = Duration.toMillis("1 day")

@@ -33,6 +33,7 @@ export const clientCredentials = (options: OAuth2Options): MadeSource =>
     const login = client.grant("client_credentials", { scope: scopeText(options.scope) })
     return yield* TokenSource.make({
       ...traitsOf(options),
+      fenced: true,
       login: Effect.map(login, (tokens) => new TokenSet({ ...tokens, refreshToken: undefined })),
       revoke: client.revoke
     })
@@ -43,7 +44,7 @@ export const refreshToken = (options: RefreshOptions): MadeSource =>
   Effect.gen(function* () {
     yield* checkOptions(options, refreshTokenChecks)
     const { refresh, revoke } = yield* makeClient(options)
-    return yield* TokenSource.make({ ...traitsOf(options), refresh, revoke })
+    return yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
   })
 
 /** Tokens for an assertion that somebody signed (RFC 7523 section 2.1): a service account's own key, or another server's JWT. */
@@ -58,7 +59,13 @@ export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R
         scope: scopeText(options.scope)
       })
     )
-    return yield* TokenSource.make({ ...traitsOf(options), login, refresh: client.refresh, revoke: client.revoke })
+    return yield* TokenSource.make({
+      ...traitsOf(options),
+      fenced: true,
+      login,
+      refresh: client.refresh,
+      revoke: client.revoke
+    })
   })
 
 /** Tokens for another token (RFC 8693). The subject token is asked for anew at each login. */
@@ -77,7 +84,13 @@ export const tokenExchange = <R = never>(options: TokenExchangeOptions<R>): Made
         scope: scopeText(options.scope)
       })
     )
-    return yield* TokenSource.make({ ...traitsOf(options), login, refresh: client.refresh, revoke: client.revoke })
+    return yield* TokenSource.make({
+      ...traitsOf(options),
+      fenced: true,
+      login,
+      refresh: client.refresh,
+      revoke: client.revoke
+    })
   })
 
 /** What `jwtBearer` takes: an assertion, or the key to sign one with. */

@@ -1,37 +1,37 @@
-import { Clock, Duration, Effect, Either, Fiber, Option, Random } from "effect"
+import { Cause, Clock, Duration, Effect, Either, Fiber, Option, Random } from "effect"
+import type { Availability } from "./Availability.js"
 import { endingOf } from "./Ending.js"
 import { exchange, isInDoubt, noted, remembered } from "./Exchange.js"
 import { backOff, decide } from "./Freshness.js"
 import { Halt } from "./Halt.js"
+import { type Instant, instant, type Lease, makeLease } from "./Lease.js"
 import { type Plan, plan, type View } from "./Plan.js"
 import type { ResolvedPolicy } from "./RefreshPolicy.js"
-import { type Current, dueIn, type Slot, timed, type Unsaved } from "./Slot.js"
-import { ReauthorizationRequired, TokenEndpointError, TokenStoreError } from "./TokenError.js"
+import { makeSaving, type Saving } from "./Saving.js"
+import { type Current, dueIn, logDefect, newOwner, type Slot, timed, type Unsaved } from "./Slot.js"
+import { ReauthorizationRequired, TokenEndpointError, type TokenSourceDefect, TokenStoreError } from "./TokenError.js"
 import { TokenEvent } from "./TokenEvent.js"
 import type { TokenSet } from "./TokenSet.js"
 import type { SourceError } from "./TokenSource.js"
-import type { Failure, TokenRecord, TokenStore } from "./TokenStore.js"
+import type { Failure, TokenRecord } from "./TokenStore.js"
 import { currentTurn, endTurn } from "./Turn.js"
-import { within } from "./Within.js"
 
 /** The one path to a token endpoint. Provider, worker and service all go through it. */
-export interface RefreshProtocol {
+export interface RefreshProtocol extends Pick<Saving, "save" | "restore"> {
   /**
    * Brings tokens newer than `slot.current`: adopts what others fetched, else asks once, under the lease. Run it in a
-   * fiber that nobody interrupts, so that whoever stops waiting stops neither the request nor the save.
+   * fiber of its own, so that a caller that stops waiting stops neither the request nor the save.
    */
   readonly attempt: (slot: Slot) => Effect.Effect<Current, Halt>
-  /** Tries again to save what the store would not take; false where somebody saved newer tokens or removed the row. */
-  readonly save: (slot: Slot) => Effect.Effect<boolean, TokenStoreError>
   /** Tells the source that the tokens are no longer wanted; best effort, bounded in time. */
   readonly revoke: (slot: Slot, tokens: TokenSet) => Effect.Effect<void>
 }
 
 /** Builds the protocol for all keys of one process. */
 export const makeProtocol = (
-  store: TokenStore["Type"],
+  { grace, store }: Availability,
   policy: ResolvedPolicy,
-  emit: (event: TokenEvent) => Effect.Effect<void>
+  emit: (event: TokenEvent) => Effect.Effect<unknown>
 ): RefreshProtocol => {
   const lasts = Duration.toMillis(policy.lease)
 
@@ -48,6 +48,15 @@ export const makeProtocol = (
 
   const load = (slot: Slot) => Effect.map(orHalt(slot, store.load(slot.key)), Option.getOrUndefined)
 
+  const revoke = (slot: Slot, tokens: TokenSet) =>
+    Effect.suspend(() => slot.source.revoke?.(tokens) ?? Effect.void).pipe(
+      Effect.disconnect,
+      Effect.timeout(policy.timeout),
+      Effect.catchAllCause(() => Effect.void)
+    )
+
+  const { keepSaving, restore, save } = makeSaving(store, lasts, emit, revoke)
+
   /** The tokens of `view`, if they are newer than what the slot has and still hold. */
   const adoptable = Effect.fnUntraced(function* (
     slot: Slot,
@@ -57,7 +66,7 @@ export const makeProtocol = (
     const now = yield* Clock.currentTimeMillis
     const { current: known } = slot
     if (known !== start && known !== undefined && decide(known, now) !== "wait") return known
-    if (view?.tokens === undefined) return undefined
+    if (view?.tokens === undefined || isOlder(view, slot)) return undefined
     // The same tokens count only where this clock went ahead and so saw their end too early.
     const same = known !== undefined && view.generation === known.token.generation
     if (same && (known.rejected || now < known.expiresAt)) return undefined
@@ -67,45 +76,14 @@ export const makeProtocol = (
     return current
   })
 
-  /**
-   * Saves `slot.unsaved`. Where another took the lease over and let go of it without newer tokens, a new lease is taken
-   * for it, since nobody else has what a spent refresh token brought.
-   */
-  const save = Effect.fnUntraced(function* (slot: Slot) {
-    const { key, unsaved } = slot
-    if (unsaved === undefined) return true
-    let saved = yield* store.commit(key, unsaved)
-    if (!saved) {
-      const owner = yield* newOwner
-      const request = { owner, known: unsaved.generation, lasts, presents: false, force: true }
-      const record = Option.getOrUndefined(yield* store.lease(key, request))
-      if (record?.leaseOwner === owner) {
-        saved = yield* store.commit(key, { ...unsaved, owner })
-      } else if (record?.generation === unsaved.generation) {
-        return yield* new TokenStoreError({ reason: "unreachable", key, detail: "another process has the lease" })
-      } else if (record === undefined) yield* revoke(slot, unsaved.tokens)
-    }
-    if (slot.unsaved !== unsaved) return saved
-    slot.unsaved = undefined
-    slot.owner = undefined
-    if (saved) yield* emit(TokenEvent.Saved({ key, generation: unsaved.generation + 1 }))
-    // Overtaken, or saved before and the answer lost: the row is the truth.
-    else if (slot.current?.tokens === unsaved.tokens) slot.current = undefined
-    return saved
-  })
-
-  const revoke = (slot: Slot, tokens: TokenSet) =>
-    Effect.ignore(within(policy.timeout, () => undefined)(slot.source.revoke?.(tokens) ?? Effect.void))
-
   const attempt = Effect.fn("RefreshProtocol.attempt")(function* (slot: Slot) {
     const { key } = slot
-    const giveUpAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(policy.wait)
+    const began = yield* instant
+    const waited = Effect.map(instant, ({ steady }) => Number((steady - began.steady) / 1_000_000n))
+    const wait = Duration.toMillis(policy.wait)
     if (slot.unsaved !== undefined) yield* orHalt(slot, save(slot))
-    const start = slot.current
-    let view: View | undefined = slot.current && {
-      generation: slot.current.token.generation,
-      tokens: slot.current.tokens
-    }
+    let start = slot.current
+    let view: View | undefined = start && memory(start)
     if (view === undefined) {
       const record = yield* load(slot)
       const current = yield* adoptable(slot, start, record)
@@ -113,23 +91,42 @@ export const makeProtocol = (
       view = record
     }
     for (let round = 0, poll = FIRST_POLL; ; round++) {
+      if (slot.current !== undefined && view !== undefined && isOlder(view, slot)) {
+        // The row is not what the store once took: its refresh token is spent, and ours is the newer one.
+        const restored = yield* orHalt(slot, restore(slot, slot.current, view.generation))
+        if (restored !== undefined) {
+          slot.beyond = slot.beyond === slot.current.token.generation ? restored.token.generation : slot.beyond
+          start = slot.current = restored
+          view = memory(restored)
+        } else if (round >= FREE_ROUNDS) {
+          const detail = "it gives an older generation than it took"
+          return yield* orHalt(slot, new TokenStoreError({ reason: "unreachable", key, detail }))
+        } else {
+          view = yield* load(slot)
+          continue
+        }
+      }
       const rejected = slot.current?.rejected === true && slot.current.token.generation === view?.generation
-      const state = { now: yield* Clock.currentTimeMillis, rejected, owner: slot.owner }
+      const left = view === undefined ? 0 : yield* grace({ leaseOwner: undefined, leaseUntil: undefined, ...view })
+      const state = { now: yield* Clock.currentTimeMillis, rejected, owner: slot.owner, grace: left }
       const asked: Asked = yield* inTurn(slot, ask(slot, view, yield* plan(key, slot.source, view, state)))
       if (asked.current !== undefined) return asked.current
       const next = asked.record
-      const now = yield* Clock.currentTimeMillis
       const current = yield* adoptable(slot, start, next)
       if (current !== undefined) return current
       if (next === undefined) return yield* forgotten(slot)
       view = next
+      if (isOlder(view, slot)) continue
+      const now = yield* Clock.currentTimeMillis
       const leased = view.leaseOwner !== undefined && (view.leaseUntil ?? 0) > now
       if (!leased && view.retryAt !== undefined && view.retryAt > now) {
-        return yield* new Halt({ error: remembered(key, view.failure), until: view.retryAt })
+        const error = view.failure?.tag === "TokenSourceDefect" ? slot.defect : undefined
+        return yield* new Halt({ error: error ?? remembered(key, view.failure), until: view.retryAt })
       }
       // A row that changed is planned for at once; one that is neither given nor held is looked at now and then.
       if (!leased && round < FREE_ROUNDS) continue
-      if (now >= giveUpAt) {
+      const patience = wait - (yield* waited)
+      if (patience <= 0) {
         const error = leased
           ? new TokenEndpointError({ key, reason: "timeout", detail: "another process kept the lease" })
           : new TokenStoreError({ reason: "unreachable", key, detail: "it neither gives nor refuses the lease" })
@@ -137,7 +134,7 @@ export const makeProtocol = (
       }
       const jittered = poll * (yield* Random.nextRange(0.5, 1))
       const rest = leased ? (view.leaseUntil ?? 0) - now : jittered
-      yield* slot.hint(Math.max(1, Math.min(jittered, rest, giveUpAt - now)))
+      yield* slot.hint(Math.max(1, Math.min(jittered, rest, patience)))
       poll = Math.min(poll * 2, LAST_POLL)
       const record = yield* load(slot)
       const found = yield* adoptable(slot, start, record)
@@ -154,11 +151,11 @@ export const makeProtocol = (
     slot.owner = owner
     const known = view?.tokens === undefined ? undefined : view.generation
     const request = { owner, known, lasts, presents: by === "refresh", force }
-    const [took, given] = yield* clocked(orHalt(slot, store.lease(key, request)))
-    const record = Option.getOrUndefined(given)
+    const askedAt = yield* instant
+    const record = Option.getOrUndefined(yield* orHalt(slot, store.lease(key, request)))
     const asked: Asked = { record, current: undefined }
     if (record === undefined) return asked
-    if (record.leaseOwner !== owner || !(yield* holds(slot, owner, took))) {
+    if (record.leaseOwner !== owner) {
       slot.owner = undefined
       return asked
     }
@@ -172,22 +169,10 @@ export const makeProtocol = (
       return { ...asked, record: yield* load(slot) }
     }
     if (replay) yield* emit(TokenEvent.Replayed({ key }))
-    const current = yield* present(slot, record, by, owner)
+    // From here on an interruption ends the request, and nothing else: what it came to is noted or saved all the same.
+    const current = yield* Effect.uninterruptible(present(slot, record, by, owner, askedAt))
     return { current, record: current === undefined ? yield* load(slot) : record } satisfies Asked
   })
-
-  /** Whether the lease is still `owner`'s after an answer that took that long; renews it where little is left of it. */
-  const holds = (slot: Slot, owner: string, took: Duration.Duration, tries = 0): Effect.Effect<boolean, Halt> => {
-    const { key } = slot
-    if (Duration.lessThanOrEqualTo(took, Duration.times(policy.lease, 1 / 3))) return Effect.succeed(true)
-    if (tries === MOST_RENEWALS) {
-      const detail = "it answers too slowly for the lease"
-      return orHalt(slot, new TokenStoreError({ reason: "unreachable", key, detail }))
-    }
-    return Effect.flatMap(clocked(orHalt(slot, store.renew(key, owner, lasts))), ([took, held]) =>
-      held ? holds(slot, owner, took, tries + 1) : Effect.succeed(false)
-    )
-  }
 
   /** Waits, before anything is taken or written, until the limits of the source let one more request go. */
   const inTurn = (slot: Slot, request: Effect.Effect<Asked, Halt>): Effect.Effect<Asked, Halt> => {
@@ -211,64 +196,64 @@ export const makeProtocol = (
     new Halt({ error: new ReauthorizationRequired({ key: slot.key, reason: "forgotten" }), until: 0 })
 
   /** Asks the token endpoint under the lease and notes what came of it. None where another took the lease over. */
-  const present = Effect.fnUntraced(function* (slot: Slot, record: TokenRecord, first: Failure["by"], owner: string) {
-    const keeping = yield* Effect.fork(keepLease(slot.key, owner))
+  const present = Effect.fnUntraced(function* (
+    slot: Slot,
+    record: TokenRecord,
+    first: Failure["by"],
+    owner: string,
+    askedAt: Instant
+  ) {
+    const { key, source } = slot
+    // Until its outcome is known, what is presented under this name is in doubt.
+    slot.owner = undefined
+    const lease = yield* makeLease(store, key, owner, policy.lease, askedAt)
+    const keeping = yield* Effect.fork(Effect.interruptible(lease.keep))
     const rejected = slot.current?.rejected === true && slot.current.token.generation === record.generation
     const newer = rejected || slot.beyond >= record.generation
-    const ask = (by: Failure["by"]) => Effect.either(exchange(slot.source, by, record.tokens, newer, policy.timeout))
+    const request = { key, source, current: record.tokens, newer, timeout: policy.timeout }
     let by = first
     let refreshRefused = false
-    let answer = yield* ask(by)
+    let answer = yield* exchange({ ...request, by }, lease)
     if (
       by === "refresh" &&
-      slot.source.login !== undefined &&
+      source.login !== undefined &&
       Either.isLeft(answer) &&
       answer.left._tag === "GrantRejected"
     ) {
-      const now = yield* load(slot)
-      if (now?.generation === record.generation) {
+      // A row that cannot be read is still under our lease.
+      const now = yield* Effect.orElseSucceed(store.load(key), () => Option.some(record))
+      if (Option.getOrUndefined(now)?.generation === record.generation) {
         refreshRefused = true
         by = "login"
-        answer = yield* ask(by)
+        answer = yield* exchange({ ...request, by }, lease)
       }
     }
-    yield* endTurn
-    yield* Fiber.interrupt(keeping)
-    return yield* Either.isRight(answer)
+    const ended = Either.isRight(answer)
       ? commit(slot, record, by, owner, answer.right)
-      : fail(slot, record, by, owner, answer.left, refreshRefused)
+      : fail(slot, record, by, lease, answer.left, refreshRefused)
+    yield* endTurn
+    return yield* Effect.ensuring(ended, Fiber.interruptFork(keeping))
   })
 
-  const keepLease = (key: string, owner: string) =>
-    store.renew(key, owner, lasts).pipe(
-      Effect.orElseSucceed(() => true),
-      Effect.delay(Duration.times(policy.lease, 1 / 3)),
-      Effect.repeat({ while: (held) => held })
-    )
+  /** Holds what came back, before anything else is done, and saves it. */
+  const commit = (slot: Slot, record: TokenRecord, by: Failure["by"], owner: string, tokens: TokenSet) => {
+    const held: Unsaved = { owner, generation: record.generation, tokens, dueIn: 0, late: false }
+    slot.unsaved = held
+    return Effect.ensuring(saved(slot, record, by, held), keepSaving(slot))
+  }
 
-  const commit = Effect.fnUntraced(function* (
-    slot: Slot,
-    record: TokenRecord,
-    by: Failure["by"],
-    owner: string,
-    tokens: TokenSet
-  ) {
+  const saved = Effect.fnUntraced(function* (slot: Slot, record: TokenRecord, by: Failure["by"], held: Unsaved) {
     const { key } = slot
+    const { tokens } = held
     const ending = endingOf(tokens, record.tokens, policy.warnings, yield* Clock.currentTimeMillis)
     const current: Current = { ...(yield* timed(policy, slot, tokens, record.generation + 1)), by, endsAt: ending?.at }
-    const unsaved: Unsaved = { owner, generation: record.generation, tokens, dueIn: yield* dueIn(slot, current) }
-    const saved = yield* Effect.either(store.commit(key, unsaved))
-    if (Either.isRight(saved) && saved.right) {
-      slot.owner = undefined
-    } else {
-      slot.unsaved = unsaved
-      // Where the store failed it is asked again later; where it said no, somebody took the lease over.
-      const settled: Either.Either<boolean, TokenStoreError> = Either.isLeft(saved)
-        ? saved
-        : yield* Effect.either(save(slot))
-      if (Either.isLeft(settled)) yield* emit(TokenEvent.SaveFailed({ key, generation: current.token.generation }))
-      else if (!settled.right) return undefined
-    }
+    const due = yield* dueIn(slot, current)
+    // A logout or a login took it away.
+    if (slot.unsaved !== held) return undefined
+    slot.unsaved = { ...held, dueIn: due }
+    const settled = yield* Effect.either(save(slot))
+    if (Either.isLeft(settled)) yield* emit(TokenEvent.SaveFailed({ key, generation: current.token.generation }))
+    else if (!settled.right) return undefined
     const { generation, expiresAt } = current.token
     yield* emit(TokenEvent.Refreshed({ key, generation, by, expiresAt }))
     if (expiresAt === undefined) yield* emit(TokenEvent.ExpiryUnknown({ key, generation }))
@@ -284,11 +269,14 @@ export const makeProtocol = (
     slot: Slot,
     record: TokenRecord,
     by: Failure["by"],
-    owner: string,
-    cause: SourceError,
+    { owner, trouble }: Lease,
+    cause: SourceError | TokenSourceDefect,
     refreshRefused: boolean
   ) {
     const { key } = slot
+    slot.defect = cause._tag === "TokenSourceDefect" ? cause : undefined
+    if (slot.defect !== undefined)
+      yield* logDefect(slot, slot.defect.message, Cause.die(slot.defect.cause ?? slot.defect))
     const now = yield* Clock.currentTimeMillis
     const final = cause._tag === "GrantRejected"
     const dead = final || refreshRefused || record.dead
@@ -297,7 +285,7 @@ export const makeProtocol = (
     slot.failures = Math.max(record.failures, slot.failures) + 1
     const retryAfter = cause._tag === "TokenEndpointError" ? cause.retryAfter : undefined
     if (retryAfter !== undefined) yield* slot.source.traits.limits?.pause(retryAfter) ?? Effect.void
-    const error = remembered(key, failure, retryAfter)
+    const error = slot.defect ?? trouble() ?? remembered(key, failure, retryAfter)
     const retryIn = final ? 0 : yield* backOff(policy.retry, slot.failures, error, now)
     const { generation } = record
     const kept = yield* Effect.option(store.fail(key, { owner, generation, failure, inDoubt, dead, retryIn }))
@@ -312,15 +300,14 @@ export const makeProtocol = (
     return yield* new Halt({ error, until: final ? Number.POSITIVE_INFINITY : retryAt })
   })
 
-  return { attempt, save, revoke }
+  return { attempt, save, restore, revoke }
 }
 
-/** With how long it took. Not by `Effect.timed`, which dies on a test clock that stands between two milliseconds. */
-const clocked = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<[Duration.Duration, A], E> =>
-  Effect.flatMap(Effect.clock, (clock) => {
-    const start = clock.unsafeCurrentTimeNanos()
-    return Effect.map(effect, (result) => [Duration.nanos(clock.unsafeCurrentTimeNanos() - start), result])
-  })
+/** Whether a row is of an older generation than what this process has kept. */
+export const isOlder = (view: Pick<TokenRecord, "generation">, { current }: Slot): boolean =>
+  current !== undefined && view.generation < current.token.generation
+
+const memory = ({ token, tokens }: Current): View => ({ generation: token.generation, tokens })
 
 /** What came of an attempt to ask: tokens, or else the row as it is now. */
 interface Asked {
@@ -332,9 +319,3 @@ const STORE_RETRY = 1_000
 const FIRST_POLL = 50
 const LAST_POLL = 1_000
 const FREE_ROUNDS = 3
-const MOST_RENEWALS = 3
-
-const newOwner = Effect.map(
-  Effect.all([Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER), Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)]),
-  (parts) => parts.map((part) => part.toString(36)).join("")
-)

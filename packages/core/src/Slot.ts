@@ -1,9 +1,11 @@
-import { Clock, Duration, Effect, Exit } from "effect"
+import { type Cause, Clock, type Deferred, Duration, Effect, Exit, Random } from "effect"
 import { AccessToken } from "./AccessToken.js"
 import { patience } from "./Ending.js"
 import { renewal } from "./Freshness.js"
 import type { Halt } from "./Halt.js"
-import type { ResolvedPolicy } from "./RefreshPolicy.js"
+import { instant } from "./Lease.js"
+import { RefreshPolicy, type ResolvedPolicy } from "./RefreshPolicy.js"
+import type { TokenSourceDefect, TokenStoreError } from "./TokenError.js"
 import type { TokenSet } from "./TokenSet.js"
 import type { TokenSource } from "./TokenSource.js"
 import type { Failure } from "./TokenStore.js"
@@ -15,10 +17,18 @@ export interface Slot {
   current: Current | undefined
   /** State of the schedule that spaces renewals. */
   ahead: unknown
-  /** The name of an attempt of ours that the store may still know of and whose outcome we know. */
+  /** The name of an attempt of ours that the store may still know of, and that presented nothing or whose outcome we know. */
   owner: string | undefined
   /** Fetched tokens that the store has not taken yet. */
   unsaved: Unsaved | undefined
+  /** The try to save them that is under way. */
+  saving: Deferred.Deferred<boolean, TokenStoreError> | undefined
+  /** Whether a fiber is at work that tries until they are saved. */
+  hasSaver: boolean
+  /** The bug of the source that ended the last attempt. */
+  defect: TokenSourceDefect | undefined
+  /** When a defect under this key was last logged, by the steady clock. */
+  loggedAt: bigint | undefined
   /** How many attempts of this process failed in a row, whether or not the store could note it. */
   failures: number
   /** A newer generation than this was asked for. */
@@ -48,6 +58,8 @@ export interface Unsaved {
   readonly generation: number
   readonly tokens: TokenSet
   readonly dueIn: number | undefined
+  /** Whether the store failed to take them before. */
+  readonly late: boolean
 }
 
 /** The tokens with the instants that rule them. */
@@ -62,7 +74,14 @@ export const timed = Effect.fnUntraced(function* (
   const { traits } = slot.source
   // Where a refresh ends the old token at once, early renewal only shortens its life.
   const earliest = Duration.toMillis(traits.earliestRefresh)
-  const [renewAt, ahead] = yield* renewal(policy.ahead, slot.ahead, token, now, earliest)
+  const [renewAt, ahead] = yield* Effect.catchAllCause(
+    Effect.suspend(() => renewal(policy.ahead, slot.ahead, token, now, earliest)),
+    Effect.fnUntraced(function* (cause) {
+      yield* logDefect(slot, `The schedule "ahead" of the policy died for "${slot.key}"; the default is used`, cause)
+      const [renewAt] = yield* renewal(standard, undefined, token, now, earliest)
+      return [renewAt, slot.ahead] as const
+    })
+  )
   slot.ahead = ahead
   const expiresAt = tokens.expiresAt ?? Number.POSITIVE_INFINITY
   const latest = traits.revokesAccessToken ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease)) : renewAt
@@ -80,6 +99,26 @@ export const timed = Effect.fnUntraced(function* (
   return current
 })
 
+/** The same tokens as another generation. */
+export const renumbered = (current: Current, generation: number): Current => {
+  const token = AccessToken.of(current.tokens, generation)
+  return { ...current, token, served: Exit.succeed(token) }
+}
+
+/** A name for one attempt. */
+export const newOwner = Effect.map(
+  Effect.all([Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER), Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)]),
+  (parts) => parts.map((part) => part.toString(36)).join("")
+)
+
+/** Logs what nobody foresaw, with its cause, at most once a minute for each key. */
+export const logDefect = Effect.fnUntraced(function* (slot: Slot, message: string, cause: Cause.Cause<unknown>) {
+  const { steady } = yield* instant
+  if (slot.loggedAt !== undefined && steady - slot.loggedAt < A_MINUTE) return
+  slot.loggedAt = steady
+  yield* Effect.logError(message, cause)
+})
+
 /** Milliseconds until a worker should renew `current`; undefined for never. */
 export const dueIn = Effect.fnUntraced(function* (slot: Slot, current: Current) {
   const now = yield* Clock.currentTimeMillis
@@ -91,3 +130,6 @@ export const dueIn = Effect.fnUntraced(function* (slot: Slot, current: Current) 
   )
   return Number.isFinite(due) ? Math.max(0, Math.ceil(due)) : undefined
 })
+
+const standard = RefreshPolicy.beforeExpiry("5 minutes")
+const A_MINUTE = 60_000_000_000n

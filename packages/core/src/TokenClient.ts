@@ -6,7 +6,7 @@ import { backgroundClock } from "./BackgroundClock.js"
 import { isPeeking, Peek } from "./Peek.js"
 import type { Refusal } from "./Refusal.js"
 import { makeRepair, type RepairOptions } from "./Repair.js"
-import { ProviderClosed } from "./TokenError.js"
+import { TokenEndpointError } from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
 import { TokenProvider, type TokenProviderOptions } from "./TokenProvider.js"
 import type { TokenStore } from "./TokenStore.js"
@@ -82,7 +82,9 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
   let answer: { readonly token: AccessToken; readonly promise: Promise<AccessToken> } | undefined
 
   const open = (): Promise<Opened> => {
-    if (disposed !== undefined) return Promise.reject(new ProviderClosed({}))
+    if (disposed !== undefined) {
+      return Promise.reject(new TokenEndpointError({ reason: "unreachable", detail: "the client is disposed" }))
+    }
     opening ??= Effect.runPromiseExit(build(layer, options, listeners)).then((exit) => {
       if (Exit.isFailure(exit)) opening = undefined
       else if (disposed === undefined) opened = exit.value
@@ -93,16 +95,10 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
 
   const dispose = () => {
     opened = undefined
-    answer = undefined
-    disposed ??= (opening ?? Promise.reject())
-      .then(
-        ({ close }) => Effect.runPromise(close),
-        () => undefined
-      )
-      .finally(() => {
-        opening = undefined
-        listeners.clear()
-      })
+    disposed ??= (opening ?? Promise.reject()).then(
+      ({ close }) => Effect.runPromise(close),
+      () => undefined
+    )
     return disposed
   }
 

@@ -70,6 +70,7 @@ export const make = <A extends TokenSetOptions, I>(
     const revoke = options.revoke === undefined ? undefined : yield* makeBuild("revoke", options.revoke)
     return yield* TokenSource.make({
       ...traitsOf(options),
+      fenced: true,
       login:
         login === undefined ? undefined : Effect.flatMap(ask(login), (answer) => readAnswer(answer, options, read())),
       refresh:

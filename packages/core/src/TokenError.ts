@@ -4,11 +4,11 @@ import { Predicate, Schema } from "effect"
 export type TokenError =
   | ReauthorizationRequired
   | TokenEndpointError
+  | TokenSourceDefect
   | ClientRejected
   | RefreshInDoubt
   | Unauthorized
   | TokenStoreError
-  | ProviderClosed
 
 /** The grant is dead, and there is no `login` or it was refused too: send the person to log in, then `put` the new tokens. */
 export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationRequired>()("ReauthorizationRequired", {
@@ -53,6 +53,22 @@ export class TokenEndpointError extends Schema.TaggedError<TokenEndpointError>()
   /** Whether the request may have taken effect although no answer told so. */
   get isInDoubt(): boolean {
     return this.reason === "timeout" || this.reason === "disconnected" || this.reason === "unreadable"
+  }
+}
+
+/**
+ * The source has a bug: it threw, it was interrupted by itself, or it gave what is no `TokenSet`. Nobody is made to wait
+ * for it. A later call tries again, once the back-off of `policy.retry` is over.
+ */
+export class TokenSourceDefect extends Schema.TaggedError<TokenSourceDefect>()("TokenSourceDefect", {
+  key: Schema.String,
+  /** What it did, without any text of its own. */
+  detail: Schema.String,
+  /** What it threw, where that was in this process. Its text is the source's own and may hold anything. */
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message() {
+    return `The token source of "${this.key}" has a bug: ${this.detail}; the cause is in the log`
   }
 }
 
@@ -125,16 +141,6 @@ export class TokenStoreError extends Schema.TaggedError<TokenStoreError>()("Toke
     }
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${what[this.reason]}${of(this.key)}${detail}`
-  }
-}
-
-/** The provider, or the client, that was asked is closed for good: ask one that is open. Trying again does not help. */
-export class ProviderClosed extends Schema.TaggedError<ProviderClosed>()("ProviderClosed", {
-  /** The connection whose token was asked for, if one was named. */
-  key: Schema.optional(Schema.String)
-}) {
-  override get message() {
-    return `The token provider${of(this.key)} is closed: its scope has ended, or its client was disposed`
   }
 }
 

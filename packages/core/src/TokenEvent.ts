@@ -31,6 +31,8 @@ export type TokenEvent = Data.TaggedEnum<{
   SaveFailed: { readonly key: string; readonly generation: number }
   /** Tokens that could not be saved at first are saved now. */
   Saved: { readonly key: string; readonly generation: number }
+  /** The store had an older generation, `over`, than this process had kept, so it lost commits; the newer tokens were put back. */
+  Restored: { readonly key: string; readonly generation: number; readonly over: number }
   /** The resource server refused the current token. */
   Rejected: { readonly key: string; readonly generation: number }
   /** The resource server refuses fresh tokens one after another: a matter of permission, so they are not renewed for it now. */

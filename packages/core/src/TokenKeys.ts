@@ -1,4 +1,17 @@
-import { Clock, Config, type ConfigError, Duration, Effect, Either, Encoding, Option, Redacted } from "effect"
+import {
+  Cause,
+  Clock,
+  Config,
+  type ConfigError,
+  Deferred,
+  Duration,
+  Effect,
+  Either,
+  Encoding,
+  FiberId,
+  Option,
+  Redacted
+} from "effect"
 import { type Checks, checkOptions, type DurationOption, duration, func, required, text } from "./Options.js"
 import { InvalidOption, TokenStoreError } from "./TokenError.js"
 
@@ -99,30 +112,58 @@ export const serviceKeys = <R1, R2>(service: KeyService<R1, R2>): Effect.Effect<
     const context = yield* Effect.context<R1 | R2>()
     const lasts = Duration.toMillis(reuse)
     const opened = new Map<string, KeyBytes>()
-    let sealing: (SealingKey & { readonly until: number }) | undefined
+    const wrapping = new Map<string, Deferred.Deferred<SealingKey, TokenStoreError>>()
+    const unwrapping = new Map<string, Deferred.Deferred<Option.Option<KeyBytes>, TokenStoreError>>()
+    let sealing: (SealingKey & { readonly at: number }) | undefined
 
-    const make = Effect.fnUntraced(function* () {
-      const now = yield* Clock.currentTimeMillis
-      if (sealing !== undefined && now < sealing.until) return sealing
+    const make = Effect.gen(function* () {
+      const at = yield* Clock.currentTimeMillis
       const bytes = crypto.getRandomValues(new Uint8Array(32))
-      const wrapped = yield* passing(wrap(Redacted.make(Encoding.encodeBase64Url(bytes))))
+      const wrapped = yield* passing(() => wrap(Redacted.make(Encoding.encodeBase64Url(bytes))))
       remember(opened, `${id} ${wrapped}`, Redacted.make(bytes))
-      sealing = { id, secret: Redacted.make(bytes), wrapped, until: now + lasts }
+      sealing = { id, secret: Redacted.make(bytes), wrapped, at }
       return sealing
     })
-    const find = Effect.fnUntraced(function* (by: string, wrapped: string | undefined) {
-      if (wrapped === undefined) return Option.none<KeyBytes>()
-      const known = opened.get(`${by} ${wrapped}`)
-      if (known !== undefined) return Option.some(known)
-      const bytes = bytesOf(yield* passing(unwrap(wrapped, by)))
-      if (bytes === undefined) return Option.none<KeyBytes>()
-      remember(opened, `${by} ${wrapped}`, bytes)
-      return Option.some(bytes)
-    })
+    const current = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      sealing !== undefined && sealing.at <= now && now < sealing.at + lasts
+        ? Effect.succeed(sealing)
+        : shared(wrapping, id, make)
+    )
+    const find = (by: string, wrapped: string | undefined) =>
+      Effect.suspend(() => {
+        if (wrapped === undefined) return Effect.succeedNone
+        const name = `${by} ${wrapped}`
+        const known = opened.get(name)
+        if (known !== undefined) return Effect.succeedSome(known)
+        const unwrapped = passing(() => Effect.map(unwrap(wrapped, by), bytesOf))
+        const opening = Effect.map(unwrapped, (bytes) => {
+          if (bytes !== undefined) remember(opened, name, bytes)
+          return Option.fromNullable(bytes)
+        })
+        return shared(unwrapping, name, opening)
+      })
     return {
-      current: Effect.provide(make(), context),
+      current: Effect.provide(current, context),
       find: (by, wrapped) => Effect.provide(find(by, wrapped), context)
     }
+  })
+
+/** One run of `effect` for all who ask for `name` at the same time. It goes on although some of them stop waiting. */
+const shared = <A, R>(
+  under: Map<string, Deferred.Deferred<A, TokenStoreError>>,
+  name: string,
+  effect: Effect.Effect<A, TokenStoreError, R>
+): Effect.Effect<A, TokenStoreError, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const known = under.get(name)
+    if (known !== undefined) return restore(Deferred.await(known))
+    const made = Deferred.unsafeMake<A, TokenStoreError>(FiberId.none)
+    under.set(name, made)
+    const done = Effect.ensuring(
+      Effect.intoDeferred(Effect.interruptible(effect), made),
+      Effect.sync(() => under.delete(name))
+    )
+    return Effect.zipRight(Effect.forkDaemon(done), restore(Deferred.await(made)))
   })
 
 const MOST_OPENED = 1_000
@@ -132,12 +173,20 @@ const remember = (opened: Map<string, KeyBytes>, name: string, bytes: KeyBytes) 
   for (const oldest of opened.keys()) if (opened.size > MOST_OPENED) opened.delete(oldest)
 }
 
-const passing = <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, TokenStoreError, R> =>
-  Effect.mapError(effect, (error) =>
-    error instanceof TokenStoreError
-      ? error
-      : new TokenStoreError({ reason: "unreachable", detail: "the key service failed" })
+/** What a key service does, bounded in time. Whatever goes wrong in it passes, unless it says itself that it does not. */
+const passing = <A, R>(effect: () => Effect.Effect<A, unknown, R>): Effect.Effect<A, TokenStoreError, R> =>
+  Effect.suspend(effect).pipe(
+    Effect.disconnect,
+    Effect.timeout(LONGEST_CALL),
+    Effect.catchAllCause((cause) => {
+      const error = Cause.squash(cause)
+      return error instanceof TokenStoreError
+        ? error
+        : new TokenStoreError({ reason: "unreachable", detail: "the key service failed" })
+    })
   )
+
+const LONGEST_CALL = Duration.seconds(10)
 
 const bytesOf = (secret: Redacted.Redacted): KeyBytes | undefined => {
   const bytes = Either.getOrUndefined(Encoding.decodeBase64Url(Redacted.value(secret).replace(/=+$/, "")))

@@ -2,11 +2,11 @@ import { type HttpClient, type HttpClientError, HttpClientRequest } from "@effec
 import { Clock, Effect, Option, Predicate } from "effect"
 import { DirectHttpClient, REDIRECTED, REPEATED, TOO_LARGE } from "./DirectHttpClient.js"
 import { parseJson } from "./Expiry.js"
+import { fence } from "./Lease.js"
 import { required } from "./Options.js"
 import { clean } from "./SafeText.js"
 import { endpoint, safeUrl } from "./SafeUrl.js"
 import { type InvalidOption, TokenEndpointError } from "./TokenError.js"
-import { within } from "./Within.js"
 
 /** One request to a token endpoint, and the secrets in it that no error may repeat. */
 export interface TokenRequest {
@@ -58,13 +58,14 @@ export const makeSend: Effect.Effect<Send, never, HttpClient.HttpClient> = Effec
           secrets
         }
       },
-      (effect, { secrets, url }) => Effect.mapError(effect, toTokenEndpointError(placeOf(url, secrets)))
+      (effect, { secrets, url }) =>
+        Effect.zipRight(fence, Effect.mapError(effect, toTokenEndpointError(placeOf(url, secrets))))
     )
 )
 
 /** Bounds a request that no provider bounds. */
 export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | TokenEndpointError, R> =>
-  within("30 seconds", () => new TokenEndpointError({ reason: "timeout" }))(effect)
+  Effect.timeoutFail(effect, { duration: "30 seconds", onTimeout: () => new TokenEndpointError({ reason: "timeout" }) })
 
 /** An endpoint's URL, or the error that names the option: `https`, or `http` on the loopback, without credentials in it. */
 export const endpointOption = (option: string, value: unknown): Effect.Effect<URL, InvalidOption> =>

@@ -1,6 +1,7 @@
 import { Chunk, Effect, Option, Stream } from "effect"
+import { checkOptions, integer } from "./Options.js"
 import type { TokenCipher } from "./TokenCipher.js"
-import { TokenStoreError } from "./TokenError.js"
+import { type InvalidOption, TokenStoreError } from "./TokenError.js"
 
 /** What a store that keeps ciphertexts offers, so that their encryption keys can be changed. */
 export interface SealedRows {
@@ -58,7 +59,7 @@ export interface RotateOptions {
   /** Resume after this key. */
   readonly after?: string | undefined
   /**
-   * How many rows each step takes.
+   * How many rows each step takes, 10,000 at most.
    * @default 100
    */
   readonly batch?: number | undefined
@@ -78,8 +79,11 @@ export const TokenRotation = {
   rotate: (
     rows: SealedRows,
     cipher: TokenCipher["Type"],
-    options?: RotateOptions
-  ): Stream.Stream<Rotation, TokenStoreError> => rotate(rows, cipher, options),
+    options: RotateOptions = {}
+  ): Stream.Stream<Rotation, InvalidOption | TokenStoreError> =>
+    Stream.unwrap(
+      Effect.as(checkOptions({ batch: options.batch }, { batch: integer(1, 10_000) }), rotate(rows, cipher, options))
+    ),
   /** How many payloads each encryption key has sealed: a key with none can be dropped for certain. */
   report: (rows: SealedRows): Effect.Effect<ReadonlyArray<SealedBy>, TokenStoreError> => asked(rows.count)
 }

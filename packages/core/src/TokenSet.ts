@@ -92,7 +92,16 @@ export class TokenSet extends Data.Class<{
   static readonly encode = (tokens: TokenSet): string => encodeJson(tokens)
 
   /** Reads what `encode` wrote; anything else is none, since an error would quote the secret. */
-  static readonly decode = (json: string): Option.Option<TokenSet> => Option.map(decodeJson(json), TokenSet.make)
+  static readonly decode = (json: string): Option.Option<TokenSet> =>
+    Option.map(
+      decodeJson(json),
+      (kept) =>
+        new TokenSet({
+          ...TokenSet.make(kept),
+          expiresAt: kept.expiresAt,
+          refreshTokenExpiresAt: kept.refreshTokenExpiresAt
+        })
+    )
 }
 
 /** What `TokenSet.make` takes. */

@@ -1,4 +1,5 @@
 import { type Context, Duration, Effect, Predicate } from "effect"
+import { fence } from "./Lease.js"
 import {
   boolean,
   type Checks,
@@ -23,6 +24,8 @@ export interface TokenSource {
   /** Tells the authorization server that these tokens are no longer wanted; best effort. */
   readonly revoke: ((tokens: TokenSet) => Effect.Effect<void, SourceError>) | undefined
   readonly traits: SourceTraits
+  /** Whether `login` and `refresh` run `TokenSource.fence` themselves. */
+  readonly fenced?: boolean | undefined
 }
 
 /** What a source may fail with. */
@@ -79,6 +82,12 @@ export interface TokenSourceOptions<R1 = never, R2 = never, R3 = never> extends 
   readonly refresh?: ((current: TokenSet, newer?: boolean) => Effect.Effect<TokenSet, SourceError, R2>) | undefined
   /** Called with the tokens that `forget` removed. */
   readonly revoke?: ((tokens: TokenSet) => Effect.Effect<void, SourceError, R3>) | undefined
+  /**
+   * Whether `login` and `refresh` run `TokenSource.fence` right before each request that they send. Without, it is run
+   * before they are called, so that nothing should take long between their start and their request.
+   * @default false
+   */
+  readonly fenced?: boolean | undefined
 }
 
 /** What each trait has to be. */
@@ -100,7 +109,8 @@ export const sourceChecks = {
   ...traitChecks,
   login: effect("an Effect that gives TokenSet.make({ … }); for a promise, Effect.tryPromise(async () => …)"),
   refresh: func("a function from the current TokenSet to an Effect that gives TokenSet.make({ … })"),
-  revoke: func("a function from the removed TokenSet to an Effect")
+  revoke: func("a function from the removed TokenSet to an Effect"),
+  fenced: boolean
 } satisfies Checks<TokenSourceOptions>
 
 /** The traits among `options`. */
@@ -118,6 +128,12 @@ export const traitsOf = ({
 
 /** Constructors of `TokenSource`. */
 export const TokenSource = {
+  /**
+   * Fails where this process may not send a token request any more, since it slept, or lost the right to refresh to
+   * another process. A source that has work to do before its request (a signature, discovery) runs it after that work.
+   */
+  fence,
+
   /** Makes a source of any pair of effects; what they require is taken once, here. */
   make: <R1 = never, R2 = never, R3 = never>(
     options: TokenSourceOptions<R1, R2, R3>
@@ -140,7 +156,8 @@ export const TokenSource = {
         refresh:
           refresh === undefined ? undefined : (current, newer) => Effect.provide(refresh(current, newer), context),
         revoke: revoke === undefined ? undefined : (tokens) => Effect.provide(revoke(tokens), context),
-        traits: resolveTraits(options)
+        traits: resolveTraits(options),
+        fenced: options.fenced
       }
     })
 }

@@ -1,9 +1,9 @@
 import { Cause, Clock, Context, Duration, Effect, Option, Schema, Stream } from "effect"
+import { checkedRow, checkedTokens, keptWait, lasting } from "./StoredNumbers.js"
 import type { TokenCipher } from "./TokenCipher.js"
 import { TokenStoreError } from "./TokenError.js"
 import type { SealedRows } from "./TokenRotation.js"
 import { TokenSet } from "./TokenSet.js"
-import { within } from "./Within.js"
 
 /**
  * Keeps the newest tokens under each key, with the lease that decides who may refresh them. Instants are epoch
@@ -16,6 +16,11 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     readonly load: (key: string) => Effect.Effect<Option.Option<TokenRecord>, TokenStoreError>
     /** Starts a new generation with tokens got elsewhere; ends any lease, doubt, back-off and death. Gives the generation. */
     readonly put: (key: string, tokens: TokenSet, dueIn: number | undefined) => Effect.Effect<number, TokenStoreError>
+    /**
+     * Puts tokens that were kept as `generation` over a row of the older generation `over`. Gives their new generation,
+     * above both; none, with nothing changed, where the row is not of generation `over` any more.
+     */
+    readonly restore: (key: string, request: RestoreRequest) => Effect.Effect<Option.Option<number>, TokenStoreError>
     /** Takes the lease if it is free and nothing has changed since `known`; gives the row as it is afterwards either way. */
     readonly lease: (key: string, request: LeaseRequest) => Effect.Effect<Option.Option<TokenRecord>, TokenStoreError>
     /** Makes the lease last for `lasts` from now; false where another has it. */
@@ -40,30 +45,44 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     let ahead = 0
     let newest = 0
 
-    const ask = <A>(key: string | undefined, effect: Effect.Effect<A, unknown>): Effect.Effect<A, TokenStoreError> =>
-      key === undefined || isKey(key)
-        ? effect.pipe(
-            within(STATEMENT, () => new Cause.TimeoutException()),
-            Effect.catchAllCause((cause) => Effect.fail(TokenStoreError.of(Cause.squash(cause), key)))
-          )
-        : Effect.fail(new TokenStoreError({ reason: "key", key }))
+    /** Whatever becomes of a statement, a cipher or its key service is an error of the store, and comes in time. */
+    const bounded = <A>(key: string | undefined, effect: () => Effect.Effect<A, unknown>) =>
+      Effect.suspend(effect).pipe(
+        Effect.disconnect,
+        Effect.interruptible,
+        Effect.timeout(STATEMENT),
+        Effect.catchAllCause((cause) => Effect.fail(TokenStoreError.of(Cause.squash(cause), key)))
+      )
 
-    const seal = (key: string, generation: number, tokens: TokenSet) => {
-      const plain = TokenSet.encode(tokens.shifted(ahead))
-      return cipher === undefined ? Effect.succeed(plain) : cipher.seal(plain, { key, generation })
-    }
+    const ask = <A>(
+      key: string | undefined,
+      effect: () => Effect.Effect<A, unknown>
+    ): Effect.Effect<A, TokenStoreError> =>
+      key === undefined || isKey(key) ? bounded(key, effect) : Effect.fail(new TokenStoreError({ reason: "key", key }))
 
-    const open = Effect.fnUntraced(function* (key: string, { now, row }: Snapshot, askedAt: number) {
+    const seal = (key: string, generation: number, tokens: TokenSet) =>
+      bounded(key, () => {
+        const plain = ascii(TokenSet.encode(tokens.shifted(ahead)))
+        return cipher === undefined ? Effect.succeed(plain) : cipher.seal(plain, { key, generation })
+      })
+
+    const open = Effect.fnUntraced(function* (key: string, { now, row: given }: Snapshot, askedAt: number) {
+      if (!Number.isFinite(now)) return yield* new TokenStoreError({ reason: "corrupt", key })
       ahead = now - (yield* Clock.currentTimeMillis)
-      if (row === undefined) return Option.none<TokenRecord>()
-      if (!Number.isSafeInteger(row.generation)) return yield* new TokenStoreError({ reason: "corrupt", key })
+      if (given === undefined) return Option.none<TokenRecord>()
+      const row = checkedRow(given)
+      if (row === undefined) return yield* new TokenStoreError({ reason: "corrupt", key })
       newest = Math.max(newest, row.generation)
       const { payload } = row
       let tokens: TokenSet | undefined
       if (payload !== undefined) {
-        const plain = cipher === undefined ? payload : yield* cipher.open(payload, { key, generation: row.generation })
+        const plain =
+          cipher === undefined
+            ? payload
+            : yield* bounded(key, () => cipher.open(payload, { key, generation: row.generation }))
         // However long the answer was under way, they do not seem to end later than they do.
-        tokens = Option.getOrUndefined(TokenSet.decode(plain))?.shifted(askedAt - now)
+        const decoded = Option.getOrUndefined(TokenSet.decode(plain))
+        tokens = decoded && checkedTokens(decoded, row, now)?.shifted(askedAt - now)
         if (tokens === undefined) {
           const detail = "it is encrypted, and encryption is off"
           return yield* SEALED.test(plain)
@@ -76,8 +95,10 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
         ...row,
         tokens,
         leaseUntil: at(row.leaseUntil),
+        leasedAt: at(row.leasedAt),
         intentAt: at(row.intentAt),
         dueAt: at(row.dueAt),
+        scheduledAt: at(row.scheduledAt),
         retryAt: at(row.retryAt),
         refreshedAt: at(row.refreshedAt),
         failedAt: at(row.failedAt),
@@ -85,39 +106,56 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
       })
     })
 
-    const read = (key: string, effect: Effect.Effect<Snapshot, unknown>) =>
+    const read = (key: string, effect: () => Effect.Effect<Snapshot, unknown>) =>
       Effect.flatMap(Clock.currentTimeMillis, (askedAt) =>
         Effect.flatMap(ask(key, effect), (snapshot) => open(key, snapshot, askedAt))
       )
 
     return {
-      load: (key) => read(key, backend.load(key)),
-      put: Effect.fnUntraced(function* (key, tokens, dueIn) {
+      load: (key) => read(key, () => backend.load(key)),
+      put: Effect.fnUntraced(function* (key, tokens, wait) {
+        const dueIn = keptWait(wait)
         for (let tries = 0; tries < MOST_TRIES; tries++) {
-          const { floor = 0, now, row } = yield* ask(key, backend.load(key))
+          const { floor = 0, now, row } = yield* ask(key, () => backend.load(key))
           ahead = now - (yield* Clock.currentTimeMillis)
-          const generation = (row?.generation ?? Math.max(now, newest, floor)) + 1
+          const generation = Math.max(row?.generation ?? 0, now, newest, floor) + 1
           const payload = yield* seal(key, generation, tokens)
-          const done = yield* ask(key, backend.put(key, { expected: row?.generation, generation, payload, dueIn }))
+          const done = yield* ask(key, () =>
+            backend.put(key, { expected: row?.generation, generation, payload, dueIn })
+          )
           if (done) return generation
         }
         return yield* new TokenStoreError({ reason: "unreachable", key, detail: "the row changes all the time" })
       }),
-      lease: (key, request) => read(key, backend.lease(key, request)),
-      renew: (key, owner, lasts) => ask(key, backend.renew(key, owner, lasts)),
+      restore: Effect.fnUntraced(function* (key, { dueIn, generation: kept, over, tokens }) {
+        const generation = Math.max(kept, over) + 1
+        const payload = yield* seal(key, generation, tokens)
+        const done = yield* ask(key, () =>
+          backend.put(key, { expected: over, generation, payload, dueIn: keptWait(dueIn) })
+        )
+        return done ? Option.some(generation) : Option.none()
+      }),
+      lease: (key, request) => lasting(request.lasts, key, () => read(key, () => backend.lease(key, request))),
+      renew: (key, owner, lasts) => lasting(lasts, key, () => ask(key, () => backend.renew(key, owner, lasts))),
       commit: Effect.fnUntraced(function* (key, { generation, owner, tokens, dueIn }) {
         const payload = yield* seal(key, generation + 1, tokens)
-        return yield* ask(key, backend.commit(key, { generation, owner, tokens: payload, dueIn }))
+        return yield* ask(key, () =>
+          backend.commit(key, { generation, owner, tokens: payload, dueIn: keptWait(dueIn) })
+        )
       }),
-      fail: (key, result) => ask(key, backend.fail(key, { ...result, failure: encodeFailure(result.failure) })),
-      remove: (key) => ask(key, backend.remove(key)),
-      due: (claim) => ask(undefined, backend.due(claim)),
+      fail: (key, result) => {
+        const retryIn = keptWait(result.retryIn) ?? UNKNOWN_WAIT
+        return ask(key, () => backend.fail(key, { ...result, retryIn, failure: encodeFailure(result.failure) }))
+      },
+      remove: (key) => ask(key, () => backend.remove(key)),
+      due: (claim) => lasting(claim.lasts, undefined, () => ask(undefined, () => backend.due(claim))),
       page: Effect.fnUntraced(function* (request) {
-        if (backend.page === undefined) {
+        const { page } = backend
+        if (page === undefined) {
           return yield* new TokenStoreError({ reason: "unreachable", detail: "this store cannot list its keys" })
         }
         const askedAt = yield* Clock.currentTimeMillis
-        const { now, rows } = yield* ask(undefined, backend.page(request))
+        const { now, rows } = yield* ask(undefined, () => page(request))
         return yield* Effect.forEach(rows, ({ key, row }) =>
           Effect.match(open(key, { now, row }, askedAt), {
             onSuccess: (opened): Listed => ({
@@ -241,6 +279,13 @@ export interface PutRow {
   readonly dueIn: number | undefined
 }
 
+export interface RestoreRequest {
+  readonly tokens: TokenSet
+  readonly generation: number
+  readonly over: number
+  readonly dueIn: number | undefined
+}
+
 export interface LeaseRequest {
   readonly owner: string
   /** The generation that a newer one is wanted of; undefined where nothing is known to be kept. */
@@ -315,7 +360,7 @@ export interface TokenChange {
 export const Failure = Schema.Struct({
   /** Which of the source's effects failed. */
   by: Schema.Literal("refresh", "login"),
-  tag: Schema.Literal("TokenEndpointError", "ClientRejected", "GrantRejected"),
+  tag: Schema.Literal("TokenEndpointError", "TokenSourceDefect", "ClientRejected", "GrantRejected"),
   reason: Schema.optional(Schema.String),
   code: Schema.optional(Schema.String),
   status: Schema.optional(Schema.Number),
@@ -339,7 +384,23 @@ export const isKey = (key: string): boolean =>
 const SEALED = /^eyJ[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
 const UNKEPT = /\0|\p{Surrogate}/u
 const FailureJson = Schema.parseJson(Failure)
-const encodeFailure = Schema.encodeSync(FailureJson)
 const decodeFailure = Schema.decodeUnknownOption(FailureJson)
+const writeFailure = Schema.encodeOption(FailureJson)
+
+/** A failure is always noted, whatever its source put into it: without a note it would pass for an unknown outcome. */
+const encodeFailure = (failure: Failure): string => {
+  const { by, status, tag } = failure
+  const short = (text: string | undefined) => (typeof text === "string" ? text.slice(0, MOST_TEXT) : undefined)
+  const told = { reason: short(failure.reason), code: short(failure.code), detail: short(failure.detail) }
+  const noted = writeFailure({ by, tag, ...told, status: Number.isFinite(status) ? status : undefined })
+  return ascii(Option.getOrElse(noted, () => JSON.stringify({ by, tag })))
+}
+
+/** The same JSON in ASCII, which fits a column of any character set. */
+const ascii = (json: string): string =>
+  json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+const MOST_TEXT = 1_000
+const UNKNOWN_WAIT = Duration.toMillis("30 seconds")
 const STATEMENT = Duration.seconds(10)
 const MOST_TRIES = 10

@@ -321,7 +321,7 @@ describe("TokenProvider", () => {
         source: TokenSource.make({ login }),
         policy: RefreshPolicy.make({ retry: Schedule.stop })
       })
-      assertTag(yield* Effect.flip(provider.get), "TokenEndpointError", { reason: "unreadable" })
+      assertTag(yield* Effect.flip(provider.get), "TokenSourceDefect", { key: "k" })
       yield* Ref.set(broken, false)
       yield* TestClock.adjust("30 seconds")
       assertEquals((yield* provider.get).value, Redacted.make("good"))

@@ -1,6 +1,15 @@
 import type { AccessToken, NoSource, TokenError, TokenStore, TokenStoreError } from "@evertoken/core"
 import { Clock, Effect, Option, Redacted } from "effect"
-import { BadRequest, Misconfigured, NeedsLogin, Token, Unavailable, UnknownConnection, Unreadable } from "./Api.js"
+import {
+  BadRequest,
+  Misconfigured,
+  NeedsLogin,
+  SourceDefect,
+  Token,
+  Unavailable,
+  UnknownConnection,
+  Unreadable
+} from "./Api.js"
 import { retryAfter } from "./Guard.js"
 
 /** A token as it is handed out. */
@@ -44,9 +53,7 @@ export const failing = Effect.fnUntraced(function* (
   key: string,
   { message, retryAfter: asked }: Extract<TokenError, { _tag: "TokenEndpointError" }>
 ) {
-  const record = yield* Effect.orElseSucceed(Effect.timeout(Effect.disconnect(store.load(key)), "1 second"), () =>
-    Option.none()
-  )
+  const record = yield* Effect.orElseSucceed(Effect.timeout(store.load(key), "1 second"), () => Option.none())
   const left = (Option.getOrUndefined(record)?.retryAt ?? 0) - (yield* Clock.currentTimeMillis)
   const wait = left > 0 ? left : asked
   return yield* new Unavailable({ message, retryAfter: wait === undefined ? undefined : yield* retryAfter(wait) })
@@ -65,7 +72,8 @@ export const toAnswer = {
   RefreshInDoubt: needsLogin("in_doubt"),
   ClientRejected: ({ code, message }: Extract<TokenError, { _tag: "ClientRejected" }>) =>
     new Misconfigured({ message, code }),
+  TokenSourceDefect: ({ detail, message }: Extract<TokenError, { _tag: "TokenSourceDefect" }>) =>
+    new SourceDefect({ message, reason: detail }),
   TokenStoreError: kept,
-  Unauthorized: unavailable,
-  ProviderClosed: unavailable
+  Unauthorized: unavailable
 }

@@ -154,6 +154,13 @@ export class Unreadable extends Schema.TaggedError<Unreadable>()(
   HttpApiSchema.annotations({ status: 500 })
 ) {}
 
+/** The connection's own source of tokens has a bug: fix the code; the service's log has the cause. */
+export class SourceDefect extends Schema.TaggedError<SourceDefect>()(
+  "SourceDefect",
+  { message: Schema.String, reason: Schema.String },
+  HttpApiSchema.annotations({ status: 500 })
+) {}
+
 /** There is no valid token now; it passes. `retryAfter` is in seconds. */
 export class Unavailable extends Schema.TaggedError<Unavailable>()(
   "Unavailable",
@@ -194,6 +201,7 @@ const tokens = HttpApiGroup.make("tokens")
       .addError(NeedsLogin)
       .addError(Misconfigured)
       .addError(Unreadable)
+      .addError(SourceDefect)
       .addError(Unavailable)
   )
   .add(
@@ -202,7 +210,6 @@ const tokens = HttpApiGroup.make("tokens")
       .addError(UnknownConnection)
       .addError(BodyTimeout)
       .addError(TooLarge)
-      .addError(Unavailable)
   )
   .add(
     HttpApiEndpoint.put("put", "/v1/token")

@@ -134,6 +134,11 @@ const toSourceError = (error: {
       return new ClientRejected({ code: NEEDS_LOGIN, detail: error.code })
     case "Misconfigured":
       return new ClientRejected({ code: error.code ?? "misconfigured" })
+    case "SourceDefect":
+      return new ClientRejected({
+        code: "source_defect",
+        detail: "the connection's source has a bug; see the service's log"
+      })
     case "Unauthenticated":
     case "Forbidden":
     case "UnknownConnection":

@@ -3,6 +3,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { RefreshPolicy, TokenCipher, TokenProviders, TokenStore, TokenWorker } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Config, Effect, Layer, Option, Redacted } from "effect"
+import { makeBounds } from "./Bounds.js"
 import * as Database from "./Database.js"
 import * as Http from "./Http.js"
 import * as Journal from "./Journal.js"
@@ -102,7 +103,7 @@ const MOST_ROWS = 10_000
 const providers = (settings: Settings) =>
   Layer.unwrapScoped(
     Effect.gen(function* () {
-      const source = yield* makeSources(settings.connections)
+      const source = yield* makeSources(settings.connections, makeBounds(yield* TokenStore))
       const { ahead, ...durations } = settings.policy
       const policy = RefreshPolicy.make({
         ...durations,

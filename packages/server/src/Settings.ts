@@ -47,7 +47,9 @@ const shared = {
   keepAlive: optional(Lasting),
   refreshTokenLifetime: optional(Lasting),
   revokesAccessToken: optional(Schema.Boolean),
-  limits: optional(Limits)
+  limits: optional(Limits),
+  /** The most keys of a pattern whose connection can log in: each name that is asked for makes one. @default 1000 */
+  maxKeys: optional(Count)
 }
 
 const oauth2 = {

@@ -10,26 +10,38 @@ import {
 } from "@evertoken/core"
 import { Effect, Record } from "effect"
 import { matches } from "./ApiKeys.js"
+import type { Admit } from "./Bounds.js"
 import { isPlace, secretAt } from "./Secrets.js"
 import { type ConnectionSetting, type CustomRequest, SettingsError } from "./Settings.js"
 
 /** Builds the source of each declared connection, and finds the one of a key: the exact name first, then the first pattern. */
-export const makeSources = Effect.fnUntraced(function* (connections: ReadonlyArray<ConnectionSetting>) {
+export const makeSources = Effect.fnUntraced(function* (
+  connections: ReadonlyArray<ConnectionSetting>,
+  bound: (pattern: string, most: number) => Admit
+) {
   const exact = new Map<string, TokenSource>()
-  const patterns: Array<readonly [pattern: string, source: TokenSource]> = []
+  const patterns: Array<readonly [pattern: string, source: TokenSource, admit: Admit]> = []
   for (const [at, connection] of connections.entries()) {
     const setting = `connections[${at}]`
     const source = yield* named(setting, sourceOf(setting, connection))
-    if (connection.key.includes("*")) patterns.push([connection.key, source])
+    const makesRows = connection.key.includes("*") && source.login !== undefined
+    if (connection.maxKeys !== undefined && !makesRows) {
+      const problem = "it bounds the keys of a pattern whose connection can log in; leave it out here"
+      return yield* new SettingsError({ setting: `${setting}.maxKeys`, problem })
+    }
+    const admit = makesRows ? bound(connection.key, connection.maxKeys ?? MOST_KEYS) : () => Effect.void
+    if (connection.key.includes("*")) patterns.push([connection.key, source, admit])
     else if (exact.has(connection.key)) {
       return yield* new SettingsError({ setting: `${setting}.key`, problem: "another connection has this key" })
     } else exact.set(connection.key, source)
   }
   return (key: string): Effect.Effect<TokenSource, NoSource> => {
-    const source = exact.get(key) ?? patterns.find(([pattern]) => matches(pattern, key))?.[1]
-    return source === undefined
+    const known = exact.get(key)
+    if (known !== undefined) return Effect.succeed(known)
+    const [, source, admit] = patterns.find(([pattern]) => matches(pattern, key)) ?? []
+    return source === undefined || admit === undefined
       ? new NoSource({ key, detail: "no connection is declared for it" })
-      : Effect.succeed(source)
+      : Effect.as(admit(key), source)
   }
 })
 
@@ -38,7 +50,7 @@ const sourceOf = (
   connection: ConnectionSetting
 ): Effect.Effect<TokenSource, InvalidOption | SettingsError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
-    const { clientSecret: place, key: _key, limits: given, ...rest } = connection
+    const { clientSecret: place, key: _key, limits: given, maxKeys: _maxKeys, ...rest } = connection
     const clientSecret = place === undefined ? undefined : yield* secretAt(`${setting}.clientSecret`, place)
     const limits = given === undefined ? undefined : yield* named(`${setting}.limits`, SourceLimits.make(given))
     const options = { ...rest, ...(clientSecret === undefined ? {} : { clientSecret }), limits }
@@ -93,3 +105,5 @@ const fieldOf = (setting: string, value: string): Effect.Effect<TokenEndpoint.Fi
       : isPlace(value)
         ? secretAt(setting, value)
         : Effect.succeed(value)
+
+const MOST_KEYS = 1_000

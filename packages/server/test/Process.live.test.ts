@@ -1,13 +1,9 @@
 import { once } from "node:events"
-import { readdirSync } from "node:fs"
-import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Authority } from "@evertoken/authority"
-import { Effect, Redacted } from "effect"
-import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
+import { Effect } from "effect"
 import { run } from "./Bin.js"
 import { dial, raw, reading } from "./Raw.js"
-import { caller, calling, endpoint, environment, folder } from "./Service.js"
+import { serving } from "./Serving.js"
 
 describe("the service's process", () => {
   it.scopedLive("P14: requests to upgrade are served as HTTP, and a socket that is reset ends nothing", () =>
@@ -323,38 +319,4 @@ describe("the service's process", () => {
         }
       })
   )
-})
-
-/** How many files and sockets a process holds; nothing where the system does not tell. */
-export const handles = (pid: number): number | undefined => {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).length
-  } catch {
-    return undefined
-  }
-}
-
-/** The bin at work before a real authorization server, on SQLite, its log as JSON. */
-const serving = Effect.gen(function* () {
-  const authority = yield* Authority.make({ lifetime: "5 minutes" })
-  const port = yield* freePort
-  const admin = caller("admin", ["read", "put", "forget", "watch", "metrics"])
-  const config = {
-    listen: { port },
-    connections: [
-      { key: "billing", grant: "client_credentials", ...endpoint(authority, "billing") },
-      { key: "*", grant: "refresh_token", ...endpoint(authority, "app") }
-    ],
-    callers: [admin.setting],
-    rate: { requests: 100_000, per: "1 second" }
-  }
-  const env = {
-    ...environment,
-    DATABASE_URL: `file:${join(yield* folder, "tokens.db")}`,
-    EVERTOKEN_CONFIG: JSON.stringify(config)
-  }
-  const bin = yield* run([], env)
-  yield* bin.says(/Listening/)
-  const url = `http://127.0.0.1:${port}`
-  return { authority, bin, env, call: calling(url, admin.key), key: Redacted.value(admin.key), url }
 })

@@ -1,10 +1,10 @@
 import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { refuse } from "@evertoken/authority"
+import { type Authority, refuse } from "@evertoken/authority"
 import { TokenProvider, TokenRejected, TokenSet } from "@evertoken/core"
 import { RemoteTokenProvider } from "@evertoken/server"
 import { Effect, Logger, Option, Redacted, Schedule, type Scope } from "effect"
-import { start, storeAt } from "./Service.js"
+import { endpoint, start, storeAt } from "./Service.js"
 
 describe("the token service", () => {
   holds("hands out one token for any number of callers, and a newer one for a rejected one", () =>
@@ -190,6 +190,27 @@ describe("the token service", () => {
       assert.notInclude(json.scopes, "never-granted")
       const [, data = ""] = /event: ScopeReduced\ndata: (.*)\n/.exec(told) ?? []
       assert.deepStrictEqual(JSON.parse(data), { key, scopes: json.scopes })
+    })
+  )
+
+  holds("a reader that makes names up makes no more rows and logins than the pattern may have, here or beside", () =>
+    Effect.gen(function* () {
+      const connections = (authority: Authority["Type"]) => [
+        { key: "made/*", grant: "client_credentials", maxKeys: 5, ...endpoint(authority, "billing") }
+      ]
+      const { authority, call, settings } = yield* start({ connections })
+      const store = yield* storeAt(settings.database ?? "")
+      const ask = (name: string) => call(`/v1/token?key=made/${name}`)
+      const names = Array.from({ length: 40 }, (_, at) => `name-${at}`)
+      const answers = yield* Effect.forEach(names, ask, { concurrency: 8 })
+      assert.strictEqual(answers.filter(({ status }) => status === 200).length, 5)
+      for (const { json, status } of answers.filter(({ status }) => status !== 200)) {
+        assert.deepStrictEqual([status, json.message.includes("maxKeys")], [404, true])
+      }
+      assert.strictEqual((yield* store.page({ after: undefined, limit: 100 })).length, 5)
+      assert.strictEqual((yield* authority.tokenRequests).length, 5)
+      const [first] = yield* store.page({ after: undefined, limit: 1 })
+      assert.strictEqual((yield* call(`/v1/token?key=${first?.key}`)).status, 200)
     })
   )
 

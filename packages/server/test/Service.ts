@@ -28,7 +28,7 @@ interface StartOptions {
   /** In place of the loopback. */
   readonly host?: string
   /** In place of a `billing` and of what ends in `/app`. */
-  readonly connections?: ReadonlyArray<unknown>
+  readonly connections?: ReadonlyArray<unknown> | ((authority: Authority["Type"]) => ReadonlyArray<unknown>)
   /** Beside the usual. */
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -44,7 +44,9 @@ export const start = (options: StartOptions = {}) =>
     const json = {
       listen: { host: options.host, port },
       database: `file:${join(path, "tokens.db")}`,
-      connections: options.connections ?? [
+      connections: (typeof options.connections === "function"
+        ? options.connections(authority)
+        : options.connections) ?? [
         { key: "billing", grant: "client_credentials", ...endpoint(authority, "billing") },
         { key: "*/app", grant: "refresh_token", ...endpoint(authority, "app") }
       ],

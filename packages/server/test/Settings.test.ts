@@ -139,7 +139,7 @@ const valid = {
 }
 
 const sources = (json: object) =>
-  Effect.suspend(() => makeSources(parse(json).connections)).pipe(
+  Effect.suspend(() => makeSources(parse(json).connections, () => () => Effect.void)).pipe(
     Effect.withConfigProvider(
       ConfigProvider.fromMap(
         new Map([

@@ -1,4 +1,4 @@
-import { Effect, Option, Redacted } from "effect"
+import { Clock, Effect, Option, Redacted } from "effect"
 import { TokenSet } from "../TokenSet.js"
 import { type RowState, TokenStore } from "../TokenStore.js"
 import { asks, failed, holds, kept, LONG, leased, load, newKey, type StoreCase, same } from "./StoreCase.js"
@@ -230,14 +230,15 @@ export const rows: ReadonlyArray<StoreCase> = [
     test: Effect.fnUntraced(function* ({ backend, other = backend }) {
       const key = yield* newKey("large")
       const big = (letter: string) => Redacted.make(letter.repeat(16_384))
+      const now = yield* Clock.currentTimeMillis
       const tokens = TokenSet.make({
         accessToken: big("a"),
         tokenType: "DPoP",
-        expiresAt: 4_000_000_000_000,
-        obtainedAt: 1_700_000_000_000,
+        expiresAt: now + 3 * LONG,
+        obtainedAt: now,
         refreshToken: big("r"),
-        refreshTokenExpiresAt: 4_100_000_000_000,
-        refreshTokenEndSetAt: 1_600_000_000_000,
+        refreshTokenExpiresAt: now + 4 * LONG,
+        refreshTokenEndSetAt: now,
         scopes: ["read", "wríte"],
         extra: { instance: "https://example.com/🔑", nested: { list: [1, null, "\u2028"] } },
         proofKey: big("k")
