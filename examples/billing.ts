@@ -1,7 +1,7 @@
 import { FetchHttpClient } from "@effect/platform"
 import { OAuth2, RefreshPolicy, TokenHttpClient, TokenProvider } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Effect, Redacted, Schedule } from "effect"
+import { Console, Effect, Redacted, Schedule } from "effect"
 
 const Billing = TokenProvider.layer({
   key: "billing",
@@ -19,11 +19,10 @@ const Billing = TokenProvider.layer({
 
 const program = Effect.gen(function* () {
   const http = yield* TokenHttpClient.make({ origins: ["https://api.example.com"] })
-  return yield* http.get("https://api.example.com/invoices")
+  const response = yield* http.get("https://api.example.com/invoices")
+  yield* Console.log(response.status, yield* response.text)
 })
 
-program.pipe(
-  Effect.provide(Billing),
-  Effect.provide([MemoryTokenStore.layer, FetchHttpClient.layer]),
-  Effect.runPromise
+Effect.runPromise(
+  program.pipe(Effect.provide(Billing), Effect.provide([MemoryTokenStore.layer, FetchHttpClient.layer]))
 )

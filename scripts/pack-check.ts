@@ -1,28 +1,21 @@
-// Packs every publishable package as npm would, and checks the tarballs as a stranger gets them:
-// publint, attw, then an empty folder where they are installed, type-checked and run by plain Node.
-import { spawnSync } from "node:child_process"
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+// Packs every publishable package as npm would, and tries the tarballs as a stranger does: publint, attw, then what the
+// README files tell people to type, word for word, with npm and with pnpm, in empty folders; only our own packages come
+// from the tarballs. What they install is type-checked with two releases of TypeScript, and the programs are run.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
+import { startFarSide } from "./far-side.js"
+import { checkFrameworks } from "./pack/frameworks.js"
+import { runPrograms } from "./pack/programs.js"
+import { bin, run, runIn } from "./pack/run.js"
+import { checkRuntimes } from "./pack/runtimes.js"
+import { checkTypes } from "./pack/types.js"
+import { blocks, installs, named, type Page, pages, root } from "./readme.js"
 
 interface Manifest {
   readonly name: string
   readonly version: string
   readonly private?: boolean
-  readonly peerDependencies?: Readonly<Record<string, string>>
-}
-
-const root = resolve(import.meta.dirname, "..")
-const bin = (name: string) => join(root, "node_modules", ".bin", name)
-
-/** What `command` prints; where it fails, its output is shown and the check ends. */
-const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
-  const { error, status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8" })
-  if (status !== 0) {
-    console.error(`${[command, ...args].join(" ")} failed in ${cwd}\n${stdout}${stderr}${error ?? ""}`)
-    process.exit(1)
-  }
-  return stdout
 }
 
 const manifest = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
@@ -33,73 +26,67 @@ const packages = readdirSync(join(root, "packages"))
   .map((folder) => ({ folder, ...manifest(folder) }))
   .filter((one) => one.private !== true)
 
-for (const { folder } of packages) rmSync(join(folder, "dist"), { recursive: true, force: true })
-run(root, "npm", "run", "build")
-
 const temporary = mkdtempSync(join(tmpdir(), "evertoken-pack-"))
 process.on("exit", () => rmSync(temporary, { recursive: true, force: true }))
 
-const packed = packages.map(({ folder, name, version }) => {
-  const [{ filename, files, size }] = JSON.parse(run(folder, "npm", "pack", "--json", "--pack-destination", temporary))
+for (const { folder } of packages) rmSync(join(folder, "dist"), { recursive: true, force: true })
+await run(root, "npm", "run", "build")
+await run(root, "npm", "ci", "--silent", "--prefix", "consumers")
+
+const tarballs = new Map<string, string>()
+for (const { folder, name, version } of packages) {
+  const out = await run(folder, "npm", "pack", "--json", "--pack-destination", temporary)
+  const [{ filename, files, size }] = JSON.parse(out)
   const tarball = join(temporary, filename)
-  run(root, bin("publint"), "run", tarball, "--strict")
-  run(root, bin("attw"), tarball, "--profile", "esm-only")
-  return { tarball, line: `${name} ${version}: ${files.length} files, ${(size / 1024).toFixed(0)} KiB packed` }
-})
-
-// The peers a user would install, at the versions that the tests ran with.
-const own = new Set(packages.map(({ name }) => name))
-const peers = [...new Set(packages.flatMap((one) => Object.keys(one.peerDependencies ?? {})))]
-  .filter((name) => !own.has(name))
-  .map((name) => `${name}@${manifest(join(root, "node_modules", name)).version}`)
-
-const consumer = join(temporary, "consumer")
-cpSync(join(root, "scripts", "consumer.ts"), join(consumer, "consumer.ts"))
-writeFileSync(join(consumer, "package.json"), JSON.stringify({ private: true, type: "module" }))
-// SQLite's driver is taken as built here: compiling it again would take minutes where it cannot be downloaded.
-run(
-  consumer,
-  "npm",
-  "install",
-  "--ignore-scripts",
-  "--prefer-offline",
-  ...packed.map(({ tarball }) => tarball),
-  ...peers
-)
-const built = join("node_modules", "better-sqlite3", "build")
-cpSync(join(root, built), join(consumer, built), { recursive: true })
-const lib = "es2022,dom,dom.iterable,esnext.disposable"
-run(
-  consumer,
-  bin("tsc"),
-  "--strict",
-  "--module",
-  "nodenext",
-  "--target",
-  "es2022",
-  "--lib",
-  lib,
-  "--types",
-  "",
-  "consumer.ts"
-)
-run(consumer, process.execPath, "consumer.js")
-
-// The service's bin, as a stranger starts it: from the tarball, in an empty folder.
-const settings = {
-  connections: [
-    {
-      ...{ key: "billing", grant: "client_credentials", tokenEndpoint: "https://auth.example.com/token" },
-      ...{ clientId: "billing", clientSecret: "env:BILLING_SECRET" }
-    }
-  ],
-  callers: [{ name: "anybody", hash: "0".repeat(64), keys: ["*"], verbs: ["read"] }]
+  await run(root, bin("publint"), "run", tarball, "--strict")
+  await run(root, bin("attw"), tarball, "--profile", "esm-only")
+  checkLinks(folder, new Set(files.map(({ path }: { readonly path: string }) => path)))
+  tarballs.set(name, tarball)
+  console.log(`${name} ${version}: ${files.length} files, ${(size / 1024).toFixed(0)} KiB packed`)
 }
-writeFileSync(join(consumer, "evertoken.json"), JSON.stringify(settings))
-const evertoken = join("node_modules", ".bin", "evertoken")
-run(consumer, evertoken, "--help")
-const keys = run(consumer, evertoken, "encryption-key").trim().replace("EVERTOKEN_KEYS=", "")
-Object.assign(process.env, { BILLING_SECRET: "hush", EVERTOKEN_KEYS: keys })
-console.log(run(consumer, evertoken, "check").trim().split("\n").at(-1))
 
-for (const { line } of packed) console.log(line)
+/** Documentation that travels in a package links to nothing that does not. */
+function checkLinks(folder: string, files: ReadonlySet<string>): void {
+  for (const path of [...files].filter((file) => file.endsWith(".md"))) {
+    for (const [, target = ""] of readFileSync(join(folder, path), "utf8").matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+      const linked = /^[a-z]+:/.test(target) ? undefined : join(path, "..", target)
+      if (linked !== undefined && !files.has(linked)) throw new Error(`${path} links to ${target}, which is not packed`)
+    }
+  }
+}
+
+const folders = new Map<string, string>()
+
+/** A folder that was empty, in which the install lines of a page were run, one after the other; one for pages that install the same. */
+const installed = async (page: Page, manager: "npm" | "pnpm"): Promise<string> => {
+  const lines = installs(page)
+  const id = `${manager} ${lines.map((line) => line.split(" ").sort().join(" ")).sort()}`
+  const known = folders.get(id)
+  if (known !== undefined) return known
+  const folder = join(temporary, `${manager}-${folders.size}`)
+  mkdirSync(folder)
+  folders.set(id, folder)
+  for (const line of lines) {
+    for (const name of named(line).filter((word) => word.startsWith("@evertoken/"))) {
+      if (!tarballs.has(name)) throw new Error(`${page.path} installs ${name}, which is not published`)
+    }
+    const words = line.split(/\s+/).map((word) => tarballs.get(word) ?? word)
+    await runIn(folder, manager, words.slice(1))
+  }
+  return folder
+}
+
+const farSide = await startFarSide()
+for (const page of pages(packages.map(({ folder }) => folder.split("/").at(-1) ?? ""))) {
+  if (installs(page).length === 0) continue
+  for (const manager of ["npm", "pnpm"] as const) {
+    const folder = await installed(page, manager)
+    const printed = page.path.endsWith("README.md") ? await runPrograms(page, folder, farSide) : []
+    console.log(`${page.path}, ${manager}: ${installs(page).length} install lines, ${printed.length} programs`)
+    if (page.path !== "README.md") continue
+    if (manager === "npm") await checkTypes(folder, [...blocks(page, "ts"), ...blocks(page, "js")])
+    if (manager === "npm") await checkRuntimes(page, folder, farSide)
+    if (manager === "npm") await checkFrameworks(folder, farSide)
+  }
+}
+farSide.close()

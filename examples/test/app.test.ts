@@ -1,29 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { assertEquals } from "@effect/vitest/utils"
-import {
-  ReauthorizationRequired,
-  TokenProvider,
-  TokenSet,
-  TokenSource,
-  TokenStore,
-  TokenStoreError
-} from "@evertoken/core"
-import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Effect, Exit, Fiber, Layer, Redacted, Stream, TestClock } from "effect"
-
-// How an app that imports the SDK is tested: a source that counts, a store in memory, and a clock that the test moves.
-it.scoped("my app has a new token before the old one ends", () =>
-  Effect.gen(function* () {
-    let logins = 0
-    const login = Effect.sync(() => TokenSet.make({ accessToken: `token ${++logins}`, expiresIn: "1 hour" }))
-    const provider = yield* TokenProvider.make({ key: "mine", source: TokenSource.make({ login }) })
-
-    assertEquals((yield* provider.get).value, Redacted.make("token 1"))
-    yield* TestClock.adjust("59 minutes")
-    assertEquals((yield* provider.get).value, Redacted.make("token 2"))
-    assert.strictEqual(logins, 2)
-  }).pipe(Effect.provide(MemoryTokenStore.layer))
-)
+import { ReauthorizationRequired, TokenProvider, TokenSource, TokenStore, TokenStoreError } from "@evertoken/core"
+import { Effect, Exit, Fiber, Layer, Stream, TestClock } from "effect"
 
 // A fake store that is down, of which only the members that are used have to be written.
 const StoreDown = Layer.mock(TokenStore, {
