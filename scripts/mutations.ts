@@ -67,7 +67,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "hand out what came after a logout",
     file: engine,
-    find: "const forgotten = entry.epoch !== epoch || (halt !== undefined && isForgotten(halt.error))",
+    find: "const forgotten = entry.over !== undefined || (halt !== undefined && isForgotten(halt.error))",
     replace: "const forgotten = halt !== undefined && isForgotten(halt.error)",
     test: ["packages/core/test/Simulation.test.ts", "P10: a logout"]
   },

@@ -1,13 +1,16 @@
 import { Duration, Effect } from "effect"
 import type { AccessToken } from "./AccessToken.js"
 import type { Flight } from "./Flight.js"
-import { Halt, isClosed } from "./Halt.js"
+import { Halt } from "./Halt.js"
 import type { Slot } from "./Slot.js"
-import type { TokenError } from "./TokenError.js"
+import { ProviderClosed, type TokenError } from "./TokenError.js"
 import type { TokenSource } from "./TokenSource.js"
 import { Waiters } from "./Waiters.js"
 
-/** What the engine of one process knows of one key, besides what the protocol does. */
+/**
+ * What the engine of one process knows of one key, besides what the protocol does, from one login or logout to the
+ * next: then another entry takes its place, and what is under way here changes nothing any more.
+ */
 export interface Entry extends Slot {
   /** When the timer looks at it next. */
   dueAt: number
@@ -15,12 +18,14 @@ export interface Entry extends Slot {
   flight: Flight<AccessToken, TokenError> | undefined
   /** Why there is no newer token, and until when it is pointless to try. */
   halt: { readonly error: TokenError; readonly until: number; readonly at: number } | undefined
-  /** Moves with each `forget`, so that what was under way is dropped. */
-  epoch: number
+  /** Why another entry has taken its place: it was logged out, or it is for the row to say what holds. */
+  over: "forgotten" | "moved" | undefined
+  /** How often the row was removed, as far as hints said so. */
+  removals: number
   /** How many more refreshes may be caused by refused tokens, as of `at`. */
   repairs: { readonly left: number; readonly at: number }
-  /** Called with each newer token. */
-  listeners: Set<(token: AccessToken) => void> | undefined
+  /** Called with each newer token, and with none at the end. */
+  listeners: Set<(token: AccessToken | undefined) => void> | undefined
   /** Who waits for the row to change. */
   hints: Waiters | undefined
 }
@@ -47,12 +52,13 @@ export const makeEntry = (options: {
     loggedAt: undefined,
     failures: 0,
     beyond: -1,
-    hint: (millis) => (isOver() ? new Halt({ error: isClosed(key), until: 0 }) : hint(entry, millis)),
+    hint: (millis) => (isOver() ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : hint(entry, millis)),
     dueAt: Number.POSITIVE_INFINITY,
     usedAt,
     flight: undefined,
     halt: undefined,
-    epoch: 0,
+    over: undefined,
+    removals: 0,
     repairs: { left: REPAIRS, at: 0 },
     listeners: undefined,
     hints: undefined
@@ -76,7 +82,8 @@ export const isHalted = (halt: Entry["halt"], now: number): halt is NonNullable<
 
 /** Whether one more refused token may cause a refresh: five in a row, then one a minute. */
 export const takeRepair = (entry: Entry, now: number): boolean => {
-  const { at, left } = entry.repairs
+  const { left } = entry.repairs
+  const at = Math.min(entry.repairs.at, now) // counted anew from now where the clock went back
   const refilled = Math.floor((now - at) / REPAIR_EVERY)
   const there = Math.min(REPAIRS, left + refilled)
   if (there <= 0) return false

@@ -16,10 +16,6 @@ export const isForgotten = (error: TokenError): boolean =>
 export const tooLong = (key: string) =>
   new TokenEndpointError({ key, reason: "timeout", detail: "no token within the policy's wait" })
 
-/** Nobody refreshes any more. */
-export const isClosed = (key: string) =>
-  new TokenEndpointError({ key, reason: "unreachable", detail: "the provider is closed" })
-
 /** How an attempt ended that brought no token; a defect halts until `until`, and its text is not repeated. */
 export const haltOf = (key: string, cause: Cause.Cause<Halt>, until: number): Halt =>
   Option.getOrElse(Cause.failureOption(cause), () => {

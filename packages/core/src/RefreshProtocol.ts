@@ -15,6 +15,7 @@ import type { TokenSet } from "./TokenSet.js"
 import type { SourceError } from "./TokenSource.js"
 import type { Failure, TokenRecord } from "./TokenStore.js"
 import { currentTurn, endTurn } from "./Turn.js"
+import { within } from "./Within.js"
 
 /** The one path to a token endpoint. Provider, worker and service all go through it. */
 export interface RefreshProtocol extends Pick<Saving, "save" | "restore"> {
@@ -50,8 +51,7 @@ export const makeProtocol = (
 
   const revoke = (slot: Slot, tokens: TokenSet) =>
     Effect.suspend(() => slot.source.revoke?.(tokens) ?? Effect.void).pipe(
-      Effect.disconnect,
-      Effect.timeout(policy.timeout),
+      within(policy.timeout, () => undefined),
       Effect.catchAllCause(() => Effect.void)
     )
 

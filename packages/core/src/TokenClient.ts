@@ -6,7 +6,7 @@ import { backgroundClock } from "./BackgroundClock.js"
 import { isPeeking, Peek } from "./Peek.js"
 import type { Refusal } from "./Refusal.js"
 import { makeRepair, type RepairOptions } from "./Repair.js"
-import { TokenEndpointError } from "./TokenError.js"
+import { ProviderClosed } from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
 import { TokenProvider, type TokenProviderOptions } from "./TokenProvider.js"
 import type { TokenStore } from "./TokenStore.js"
@@ -82,9 +82,7 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
   let answer: { readonly token: AccessToken; readonly promise: Promise<AccessToken> } | undefined
 
   const open = (): Promise<Opened> => {
-    if (disposed !== undefined) {
-      return Promise.reject(new TokenEndpointError({ reason: "unreachable", detail: "the client is disposed" }))
-    }
+    if (disposed !== undefined) return Promise.reject(new ProviderClosed({}))
     opening ??= Effect.runPromiseExit(build(layer, options, listeners)).then((exit) => {
       if (Exit.isFailure(exit)) opening = undefined
       else if (disposed === undefined) opened = exit.value
@@ -95,10 +93,16 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
 
   const dispose = () => {
     opened = undefined
-    disposed ??= (opening ?? Promise.reject()).then(
-      ({ close }) => Effect.runPromise(close),
-      () => undefined
-    )
+    answer = undefined
+    disposed ??= (opening ?? Promise.reject())
+      .then(
+        ({ close }) => Effect.runPromise(close),
+        () => undefined
+      )
+      .finally(() => {
+        opening = undefined
+        listeners.clear()
+      })
     return disposed
   }
 

@@ -1,15 +1,35 @@
-import { Cause, Clock, Duration, Effect, Exit, Metric, Option, PubSub, Redacted, Schedule, Stream } from "effect"
+import {
+  Cause,
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Metric,
+  Option,
+  Predicate,
+  PubSub,
+  Redacted,
+  Schedule,
+  type Scope,
+  Stream
+} from "effect"
 import { AccessToken } from "./AccessToken.js"
 import { watched } from "./Availability.js"
 import { type Entry, hint, isHalted, makeEntry, ring, takeRepair } from "./Entry.js"
 import { Flight } from "./Flight.js"
 import { decide } from "./Freshness.js"
-import { type Halt, haltOf, isClosed, isForgotten, isPassing, tooLong } from "./Halt.js"
+import { type Halt, haltOf, isForgotten, isPassing, tooLong } from "./Halt.js"
 import { RefreshPolicy, type ResolvedPolicy } from "./RefreshPolicy.js"
 import { isOlder, makeProtocol } from "./RefreshProtocol.js"
 import { makeRenewals } from "./Renewals.js"
 import { type Current, dueIn, logDefect, timed } from "./Slot.js"
-import { InvalidOption, ReauthorizationRequired, type TokenError, TokenStoreError } from "./TokenError.js"
+import {
+  InvalidOption,
+  ProviderClosed,
+  ReauthorizationRequired,
+  type TokenError,
+  TokenStoreError
+} from "./TokenError.js"
 import { TokenEvent } from "./TokenEvent.js"
 import { rejections, waits } from "./TokenMetrics.js"
 import type { TokenSet } from "./TokenSet.js"
@@ -40,10 +60,15 @@ export interface TokenEngine {
   readonly obtain: (entry: Entry, beyond?: number, until?: number) => Effect.Effect<AccessToken, TokenError>
   /** Takes note that `token` was refused. */
   readonly reject: (entry: Entry, token: AccessToken) => Effect.Effect<void>
-  readonly put: (entry: Entry, tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError>
-  readonly forget: (entry: Entry) => Effect.Effect<void, TokenStoreError>
+  readonly put: (entry: Entry, tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
+  readonly forget: (entry: Entry) => Effect.Effect<void, TokenStoreError | ProviderClosed>
   /** Looks into the store for tokens that somebody else fetched or removed. */
   readonly sync: (entry: Entry) => Effect.Effect<void, TokenStoreError>
+  /** Calls `listener` with the current token of the key, each newer one, and none at the end, for as long as the scope lives. */
+  readonly listen: (
+    entry: Entry,
+    listener: (token: AccessToken | undefined) => void
+  ) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
@@ -51,7 +76,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const policy = yield* RefreshPolicy.resolve(given ?? RefreshPolicy.make())
   const availability = watched(yield* TokenStore)
   const { store } = availability
-  const pubsub = yield* PubSub.sliding<TokenEvent>(EVENTS)
+  const pubsub = yield* PubSub.sliding<TokenEvent | undefined>(EVENTS)
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
   const protocol = makeProtocol(availability, policy, emit)
   const entries = new Map<string, Entry>()
@@ -76,38 +101,64 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     renewals.cancel(entry)
   }
 
+  const open = (key: string, source: TokenSource, usedAt: number): Entry => {
+    const entry = makeEntry({ key, source, ahead: policy.ahead.initial, usedAt, isOver: () => closed })
+    entries.set(key, entry)
+    return entry
+  }
+
   const entry = (key: string, source: TokenSource): Effect.Effect<Entry, InvalidOption> =>
-    Effect.flatMap(Clock.currentTimeMillis, (usedAt) => {
-      if (typeof key !== "string" || key === "") {
-        return new InvalidOption({ option: "key", expected: "a name for the connection, such as an account's id" })
-      }
-      const known = entries.get(key)
-      if (known !== undefined) return Effect.succeed(known)
-      const isOver = () => closed
-      const entry = makeEntry({ key, source, ahead: policy.ahead.initial, usedAt, isOver })
-      entries.set(key, entry)
-      return Effect.succeed(entry)
-    })
+    Effect.flatMap(Clock.currentTimeMillis, (usedAt) =>
+      typeof key !== "string" || key === ""
+        ? new InvalidOption({ option: "key", expected: "a name for the connection, such as an account's id" })
+        : Effect.succeed(entries.get(key) ?? open(key, source, usedAt))
+    )
 
   const find = (key: string) => entries.get(key)
 
   const standing = (entry: Entry): Entry => {
     const known = entries.get(entry.key)
-    if (known === undefined) entries.set(entry.key, entry)
-    return known ?? entry
+    if (known !== undefined) return known
+    if (entry.over !== undefined) return open(entry.key, entry.source, entry.usedAt)
+    entries.set(entry.key, entry)
+    return entry
   }
+
+  /** Whether `entry` still stands for its key. What was replaced, or released, changes nothing any more. */
+  const stands = (entry: Entry) => entries.get(entry.key) === entry
+
+  /** Puts an entry that knows nothing in the place of `entry`, so that what is under way there changes nothing. */
+  const replace = (entry: Entry, over: NonNullable<Entry["over"]>): Entry => {
+    const next = open(entry.key, entry.source, entry.usedAt)
+    next.repairs = entry.repairs
+    next.listeners = entry.listeners
+    entry.over = over
+    entry.flight?.end(Exit.fail(new ReauthorizationRequired({ key: entry.key, reason: "forgotten" })))
+    entry.unsaved = undefined
+    entry.owner = undefined
+    drop(entry)
+    ring(entry)
+    return next
+  }
+
+  /** Looks the row up, where nobody can know in which order the store did what it was asked. */
+  const reload = (key: string) =>
+    Effect.suspend(() => {
+      const entry = entries.get(key)
+      return entry === undefined ? Effect.void : Effect.ignore(sync(replace(entry, "moved")))
+    })
 
   /** The flight under way, or a new one. It runs to its end whoever stops waiting. */
   const fly = (entry: Entry): Effect.Effect<Flight<AccessToken, TokenError>> =>
     Effect.suspend(() => {
       if (entry.flight !== undefined) return Effect.succeed(entry.flight)
       const flight = new Flight<AccessToken, TokenError>()
-      const { current, epoch } = entry
+      const { current } = entry
       entry.flight = flight
       return protocol.attempt(entry).pipe(
         Effect.raceFirst(flight.bell),
         Effect.exit,
-        Effect.flatMap((exit) => land(entry, flight, epoch, current, exit)),
+        Effect.flatMap((exit) => land(entry, flight, current, exit)),
         Effect.interruptible,
         Effect.forkDaemon,
         Effect.as(flight)
@@ -118,15 +169,14 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const land = (
     entry: Entry,
     flight: Flight<AccessToken, TokenError>,
-    epoch: number,
     start: Current | undefined,
     exit: Exit.Exit<Current, Halt>
   ) =>
     Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void> => {
       const halt = Exit.isFailure(exit) ? haltOf(entry.key, exit.cause, now + TRUST) : undefined
-      const forgotten = entry.epoch !== epoch || (halt !== undefined && isForgotten(halt.error))
+      const forgotten = entry.over !== undefined || (halt !== undefined && isForgotten(halt.error))
       if (forgotten) {
-        if (entry.epoch === epoch) drop(entry)
+        drop(entry)
         flight.end(Exit.fail(new ReauthorizationRequired({ key: entry.key, reason: "forgotten" })))
       } else if (Exit.isSuccess(exit)) {
         adopt(entry, start, exit.value)
@@ -137,16 +187,19 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         flight.end(Exit.fail(halt.error))
       }
       entry.flight = undefined
+      const late = Exit.isSuccess(exit) && exit.value.by !== "elsewhere" && entry.over === "forgotten"
+      if (late) return protocol.revoke(entry, exit.value.tokens)
       const isDefect = Exit.isFailure(exit) && Option.isNone(Cause.failureOption(exit.cause))
       return isDefect ? logDefect(entry, `A refresh of "${entry.key}" died`, exit.cause) : Effect.void
     })
 
   const obtain = Effect.fnUntraced(function* (given: Entry, beyond?: number, until = Number.POSITIVE_INFINITY) {
-    const entry = standing(given)
-    if (beyond !== undefined) entry.beyond = Math.max(entry.beyond, beyond)
     const wait = Duration.toMillis(policy.wait)
     let deadline = until
     for (let first = true; ; first = false) {
+      const entry = standing(given)
+      if (closed) return yield* new ProviderClosed({ key: entry.key })
+      if (beyond !== undefined) entry.beyond = Math.max(entry.beyond, beyond)
       const now = yield* Clock.currentTimeMillis
       deadline = Math.min(deadline, now + wait) // nearer where the clock went back
       const { current, halt } = entry
@@ -164,9 +217,9 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         yield* hint(entry, Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
         continue
       }
-      if (closed) return yield* isClosed(entry.key)
       const exit = yield* (yield* fly(entry)).join(deadline)
       if (exit === undefined) return yield* entry.halt?.error ?? tooLong(entry.key)
+      if (entry.over === "moved") continue
       if (Exit.isFailure(exit)) {
         const error = Cause.failureOption(exit.cause)
         if (Option.isNone(error) || !isPassing(error.value)) return yield* exit
@@ -188,48 +241,52 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     yield* emit(repairs ? TokenEvent.Rejected({ key, generation }) : TokenEvent.RejectionsIgnored({ key, generation }))
   })
 
-  const put = Effect.fn("TokenProvider.put")(function* (entry: Entry, given: TokenSet) {
-    const { current: start, key } = entry
-    if (Redacted.value(given.accessToken) === "") {
+  const put = Effect.fn("TokenProvider.put")(function* (given: Entry, putting: TokenSet) {
+    const entry = standing(given)
+    const { key, removals } = entry
+    if (closed) return yield* new ProviderClosed({ key })
+    if (Redacted.value(putting.accessToken) === "") {
       return yield* new TokenStoreError({ reason: "corrupt", key, detail: "the access token to put is empty" })
     }
-    const tokens = given.obtained(given.obtainedAt ?? (yield* Clock.currentTimeMillis))
+    entry.usedAt = yield* Clock.currentTimeMillis
+    const tokens = putting.obtained(putting.obtainedAt ?? entry.usedAt)
     const draft = yield* timed(policy, entry, tokens, 0)
     const generation = yield* store.put(key, tokens, yield* dueIn(entry, draft))
-    entry.unsaved = undefined
-    entry.owner = undefined
     const token = AccessToken.of(tokens, generation)
-    adopt(entry, start, { ...draft, token, served: Exit.succeed(token) })
+    if (!stands(entry) || entry.removals !== removals) yield* reload(key)
+    // Else what is known is newer already.
+    else if (generation > (entry.current?.token.generation ?? -1)) {
+      adopt(replace(entry, "moved"), undefined, { ...draft, token, served: Exit.succeed(token) })
+    }
     yield* emit(TokenEvent.Put({ key, generation }))
     return token
   }, Effect.uninterruptible)
 
-  const forget = Effect.fn("TokenProvider.forget")(function* (entry: Entry) {
+  const forget = Effect.fn("TokenProvider.forget")(function* (given: Entry) {
+    const entry = standing(given)
     const { key } = entry
+    if (closed) return yield* new ProviderClosed({ key })
     const kept = yield* Effect.orElseSucceed(store.load(key), () => Option.none<TokenRecord>())
-    const tokens = entry.unsaved?.tokens ?? Option.getOrUndefined(kept)?.tokens ?? entry.current?.tokens
     yield* store.remove(key)
-    entry.epoch++
-    entry.unsaved = undefined
-    entry.owner = undefined
-    entry.halt = undefined
-    drop(entry)
-    ring(entry)
+    const newest = newestOf(entry, Option.getOrUndefined(kept))
+    if (stands(entry)) replace(entry, "forgotten")
+    else yield* reload(key)
     yield* emit(TokenEvent.Forgotten({ key }))
-    if (tokens !== undefined) yield* protocol.revoke(entry, tokens)
+    if (newest !== undefined) yield* protocol.revoke(entry, newest)
   }, Effect.uninterruptible)
 
   const sync = Effect.fnUntraced(function* (entry: Entry) {
-    const { current: start, epoch } = entry
+    if (closed) return
+    const { current: start } = entry
     const record = Option.getOrUndefined(yield* store.load(entry.key))
-    if (record !== undefined && entry.epoch === epoch && entry.flight === undefined && isOlder(record, entry)) {
+    if (record !== undefined && stands(entry) && entry.flight === undefined && isOlder(record, entry)) {
       const known = entry.current
       const restored = known && (yield* protocol.restore(entry, known, record.generation))
-      if (restored !== undefined && entry.current === known && entry.epoch === epoch) adopt(entry, known, restored)
+      if (restored !== undefined && entry.current === known && stands(entry)) adopt(entry, known, restored)
       return
     }
     const found = record?.tokens && (yield* timed(policy, entry, record.tokens, record.generation))
-    if (entry.epoch !== epoch || entry.flight !== undefined || entry.unsaved !== undefined) return
+    if (!stands(entry) || entry.flight !== undefined || entry.unsaved !== undefined) return
     if (record === undefined && entry.current === start) return drop(entry)
     if (found === undefined || found.token.generation <= (entry.current?.token.generation ?? -1)) return
     adopt(entry, start, found)
@@ -237,12 +294,31 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     yield* emit(TokenEvent.Adopted({ key: entry.key, generation, expiresAt }))
   })
 
+  const listen = (given: Entry, listener: (token: AccessToken | undefined) => void) =>
+    Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          if (closed) return listener(undefined)
+          const entry = standing(given)
+          entry.listeners = (entry.listeners ?? new Set()).add(listener)
+          if (entry.current !== undefined) listener(entry.current.token)
+        }),
+        () =>
+          Effect.sync(() => {
+            const entry = entries.get(given.key) // it is not released while it has listeners
+            entry?.listeners?.delete(listener)
+            if (entry?.listeners?.size === 0) entry.listeners = undefined
+          })
+      )
+    )
+
   const watcher = store.changes.pipe(
     Stream.mapEffect(
       ({ key, generation }) => {
         const entry = entries.get(key)
         if (entry === undefined) return Effect.void
         ring(entry)
+        if (generation === 0) entry.removals++
         const current = entry.current?.token.generation
         const wanted = current !== undefined || entry.halt !== undefined || entry.listeners !== undefined
         const news = generation === 0 ? current !== undefined : generation !== current
@@ -287,16 +363,36 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     ).pipe(Effect.interruptible, Effect.timeout(policy.wait), Effect.withClock(Clock.make()), Effect.ignore)
   })
 
-  yield* Effect.addFinalizer(() => close)
+  /** Nothing is handed out any more, and the streams end. */
+  const end = Effect.suspend(() => {
+    for (const entry of entries.values()) {
+      drop(entry)
+      for (const listener of entry.listeners ?? []) listener(undefined)
+    }
+    return PubSub.publish(pubsub, undefined)
+  })
+
+  yield* Effect.addFinalizer(() => Effect.zipRight(close, end))
   yield* Effect.forkScoped(renewals.run(fly))
   yield* Effect.forkScoped(watcher)
-  const events = Stream.fromPubSub(pubsub)
+  const events = Stream.suspend(() =>
+    closed ? Stream.empty : Stream.takeWhile(Stream.fromPubSub(pubsub), Predicate.isNotUndefined)
+  )
   const engine: TokenEngine = {
     ...{ policy, store, events, entry, find, size: Effect.sync(() => entries.size), standing, release },
-    ...{ obtain, reject, put, forget, sync }
+    ...{ obtain, reject, put, forget, sync, listen }
   }
   return engine
 })
+
+/** The newest tokens that anybody knows of, so that a logout can take them back. */
+const newestOf = ({ current, unsaved }: Entry, kept: TokenRecord | undefined): TokenSet | undefined => {
+  let newest: { readonly tokens: TokenSet | undefined; readonly generation: number } | undefined = kept
+  if (current !== undefined && current.token.generation > (newest?.generation ?? -1)) {
+    newest = { tokens: current.tokens, generation: current.token.generation }
+  }
+  return unsaved !== undefined && unsaved.generation >= (newest?.generation ?? -1) ? unsaved.tokens : newest?.tokens
+}
 
 const EVENTS = 1_024
 const DEAF = Duration.toMillis("5 seconds")

@@ -9,6 +9,7 @@ export type TokenError =
   | RefreshInDoubt
   | Unauthorized
   | TokenStoreError
+  | ProviderClosed
 
 /** The grant is dead, and there is no `login` or it was refused too: send the person to log in, then `put` the new tokens. */
 export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationRequired>()("ReauthorizationRequired", {
@@ -141,6 +142,16 @@ export class TokenStoreError extends Schema.TaggedError<TokenStoreError>()("Toke
     }
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${what[this.reason]}${of(this.key)}${detail}`
+  }
+}
+
+/** The provider, or the client, that was asked is closed for good: ask one that is open. Trying again does not help. */
+export class ProviderClosed extends Schema.TaggedError<ProviderClosed>()("ProviderClosed", {
+  /** The connection whose token was asked for, if one was named. */
+  key: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    return `The token provider${of(this.key)} is closed: its scope has ended, or its client was disposed`
   }
 }
 

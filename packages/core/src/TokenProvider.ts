@@ -7,6 +7,7 @@ import {
   Equal,
   Layer,
   Option,
+  Predicate,
   Queue,
   Schedule,
   type Scope,
@@ -20,7 +21,14 @@ import { Peek, type Peeking } from "./Peek.js"
 import { plan } from "./Plan.js"
 import type { RefreshPolicy } from "./RefreshPolicy.js"
 import { makeEngine, type TokenEngine } from "./TokenEngine.js"
-import { type InvalidOption, type TokenError, TokenRejected, type TokenStoreError, Unauthorized } from "./TokenError.js"
+import {
+  type InvalidOption,
+  type ProviderClosed,
+  type TokenError,
+  TokenRejected,
+  type TokenStoreError,
+  Unauthorized
+} from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
 import type { TokenSet } from "./TokenSet.js"
 import type { TokenSource } from "./TokenSource.js"
@@ -56,9 +64,9 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
      * Starts from tokens got elsewhere: a new generation; back-off and status are cleared. Who has a refresh token only
      * gives any access token with an `expiresAt` in the past.
      */
-    readonly put: (tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError>
+    readonly put: (tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
     /** Logs out: the row goes, and a refresh in flight cannot bring it back. The source is told, where it can be. */
-    readonly forget: Effect.Effect<void, TokenStoreError>
+    readonly forget: Effect.Effect<void, TokenStoreError | ProviderClosed>
   }
 >() {
   /** The provider of one key, for as long as the scope lives; refreshes in flight are finished before it closes. */
@@ -98,12 +106,18 @@ export const providerChecks = {
   policy: () => undefined
 } satisfies Checks<TokenProviderOptions>
 
-/** The provider of one entry of an engine. */
+/** The provider of the key of `entry`, whichever entry stands for it. */
 export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Type"] => {
-  // The hot path: no span, no allocation, one look at the clock.
+  const { key } = entry
+  let held = entry
+  const here = () => {
+    held = engine.standing(held)
+    return held
+  }
+  // The hot path: no span, no allocation, one look at the clock. An entry that does not stand any more holds no tokens.
   const fresh = (now: number) => {
-    entry.usedAt = now
-    const { current } = entry
+    const { current } = held.current === undefined ? here() : held
+    held.usedAt = now
     return current !== undefined && decide(current, now) === "serve" ? current : undefined
   }
   let services: unknown
@@ -113,7 +127,7 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
       services = fiber.currentDefaultServices
       clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
     }
-    return fresh(clock.unsafeCurrentTimeMillis())?.served ?? engine.obtain(entry)
+    return fresh(clock.unsafeCurrentTimeMillis())?.served ?? engine.obtain(held)
   })
 
   const use = <A, E, R>(call: (token: AccessToken) => Effect.Effect<A, E, R>) =>
@@ -124,8 +138,8 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
         if (Either.isRight(outcome)) return outcome.right
         const error = outcome.left
         if (isOther(error)) return yield* Effect.fail(error)
-        yield* engine.reject(entry, token)
-        const refused = new Unauthorized({ key: entry.key, generation: token.generation })
+        yield* engine.reject(held, token)
+        const refused = new Unauthorized({ key, generation: token.generation })
         yield* Effect.mapError(again.next(new TokenRejected()), () => refused)
         const next = yield* get
         if (Equal.equals(next.value, token.value)) return yield* refused
@@ -134,26 +148,24 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
     })
 
   const provider: TokenProvider["Type"] & Peeking = {
-    key: entry.key,
+    key,
     get,
     refresh: Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      entry.usedAt = now
       const { wait } = engine.policy
       // A process that has nothing in memory yet looks up which token is the current one.
-      if (engine.standing(entry).current === undefined) {
-        yield* Effect.ignore(Effect.timeout(engine.sync(engine.standing(entry)), wait))
-      }
-      const beyond = engine.standing(entry).current?.token.generation ?? -1
-      return yield* engine.obtain(entry, beyond, now + Duration.toMillis(wait))
+      here().usedAt = now
+      if (held.current === undefined) yield* Effect.ignore(Effect.timeout(Effect.disconnect(engine.sync(held)), wait))
+      const beyond = here().current?.token.generation ?? -1
+      return yield* engine.obtain(held, beyond, now + Duration.toMillis(wait))
     }),
-    reject: (token) => engine.reject(entry, token),
+    reject: (token) => engine.reject(held, token),
     use,
     changes: changes(engine, entry),
-    events: Stream.filter(engine.events, (event) => event.key === entry.key),
-    status: status(engine, entry),
-    put: (tokens) => engine.put(entry, tokens),
-    forget: engine.forget(entry),
+    events: Stream.filter(engine.events, (event) => event.key === key),
+    status: Effect.suspend(() => status(engine, here())),
+    put: (tokens) => engine.put(held, tokens),
+    forget: Effect.suspend(() => engine.forget(held)),
     [Peek]: (now) => fresh(now)?.token
   }
   return provider
@@ -162,26 +174,15 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
 const isOther = <E>(error: E): error is Exclude<E, TokenRejected> => !(error instanceof TokenRejected)
 
 /** Each newer token, told by this process's flights, by the store's hints, and by a look into the store now and then. */
-const changes = (engine: TokenEngine, given: Entry): Stream.Stream<AccessToken> =>
+const changes = (engine: TokenEngine, entry: Entry): Stream.Stream<AccessToken> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const entry = engine.standing(given)
-      const tokens = yield* Queue.unbounded<AccessToken>()
-      const listen = (token: AccessToken) => tokens.unsafeOffer(token)
-      yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          entry.listeners = (entry.listeners ?? new Set()).add(listen)
-          if (entry.current !== undefined) listen(entry.current.token)
-        }),
-        () =>
-          Effect.sync(() => {
-            entry.listeners?.delete(listen)
-            if (entry.listeners?.size === 0) entry.listeners = undefined
-          })
-      )
-      const look = Effect.repeat(Effect.ignore(engine.sync(entry)), Schedule.jittered(Schedule.spaced(LOOK)))
-      yield* Effect.forkScoped(look)
+      const tokens = yield* Queue.unbounded<AccessToken | undefined>()
+      yield* engine.listen(entry, (token) => void tokens.unsafeOffer(token))
+      const look = Effect.suspend(() => engine.sync(engine.standing(entry)))
+      yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.jittered(Schedule.spaced(LOOK))))
       return Stream.fromQueue(tokens).pipe(
+        Stream.takeWhile(Predicate.isNotUndefined),
         Stream.mapAccum(-1, (newest, token) => [
           Math.max(newest, token.generation),
           token.generation > newest ? Option.some(token) : Option.none()

@@ -17,11 +17,12 @@ import { decide } from "./Freshness.js"
 import { type Checks, checkOptions, type DurationOption, duration, func, required } from "./Options.js"
 import type { RefreshPolicy } from "./RefreshPolicy.js"
 import { makeEngine } from "./TokenEngine.js"
-import { type InvalidOption, NoSource, type TokenError } from "./TokenError.js"
+import { type InvalidOption, NoSource, ProviderClosed, type TokenError } from "./TokenError.js"
 import type { TokenEvent } from "./TokenEvent.js"
 import { fromEntry, type TokenProvider } from "./TokenProvider.js"
 import type { TokenSource } from "./TokenSource.js"
 import type { TokenStore } from "./TokenStore.js"
+import { within } from "./Within.js"
 
 /** Hands out the tokens of any number of keys, each from a source of its own. */
 export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders")<
@@ -30,7 +31,7 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
     /** A valid token of `key`, as `TokenProvider.get` gives it. */
     readonly get: (key: string) => Effect.Effect<AccessToken, TokenError | NoSource>
     /** The whole provider of `key`. It stays good however long nobody uses it. */
-    readonly of: (key: string) => Effect.Effect<TokenProvider["Type"], NoSource>
+    readonly of: (key: string) => Effect.Effect<TokenProvider["Type"], NoSource | ProviderClosed>
     /** Sees to it that the tokens of `key` are newer than generation `beyond`, and says who did it. Does not count as use. */
     readonly renew: (key: string, beyond: number) => Effect.Effect<Renewal, TokenError | NoSource>
     /** What happens under any key, from now on; carries no secret. */
@@ -49,7 +50,7 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
       const engine = yield* makeEngine(options.policy)
       const find = yield* makeLookup(options.source, engine.policy.wait)
 
-      const entry = (key: string): Effect.Effect<Entry, NoSource> => {
+      const entry = (key: string): Effect.Effect<Entry, NoSource | ProviderClosed> => {
         const known = engine.find(key)
         if (known !== undefined) return Effect.succeed(known)
         const found = Effect.flatMap(find(key), (source) => engine.entry(key, source))
@@ -119,26 +120,33 @@ export interface Renewal {
   readonly endsAt: number | undefined
 }
 
-/** Looks sources up: once for all who ask at the same time, bounded in time, and anew after a failure. */
+/**
+ * Looks sources up: once for all who ask at the same time, bounded in time, and anew after a failure. Once the scope has
+ * closed no lookup is under way any more, and none starts.
+ */
 const makeLookup = <E, R>(source: (key: string) => Effect.Effect<TokenSource, E, R>, bound: Duration.Duration) =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
     const fork = yield* FiberSet.makeRuntime<never, void>()
-    const under = new Map<string, Deferred.Deferred<TokenSource, NoSource>>()
+    const under = new Map<string, Deferred.Deferred<TokenSource, NoSource | ProviderClosed>>()
+    let closed = false
+    const close = Effect.suspend(() => {
+      closed = true
+      return Effect.forEach(under, ([key, made]) => Deferred.fail(made, new ProviderClosed({ key })), { discard: true })
+    })
+    yield* Effect.addFinalizer(() => close)
     const ask = (key: string) =>
       Effect.suspend(() => source(key)).pipe(
         Effect.provide(context),
         Effect.catchAllCause((cause) => NoSource.of(key, Cause.squash(cause))),
-        Effect.timeoutFail({
-          duration: bound,
-          onTimeout: () => new NoSource({ key, detail: "the lookup took too long" })
-        })
+        within(bound, () => new NoSource({ key, detail: "the lookup took too long" }))
       )
-    return (key: string): Effect.Effect<TokenSource, NoSource> =>
+    return (key: string): Effect.Effect<TokenSource, NoSource | ProviderClosed> =>
       Effect.suspend(() => {
+        if (closed) return new ProviderClosed({ key })
         const known = under.get(key)
         if (known !== undefined) return Deferred.await(known)
-        return Effect.flatMap(Deferred.make<TokenSource, NoSource>(), (made) => {
+        return Effect.flatMap(Deferred.make<TokenSource, NoSource | ProviderClosed>(), (made) => {
           under.set(key, made)
           const done = Effect.ensuring(
             Effect.intoDeferred(ask(key), made),

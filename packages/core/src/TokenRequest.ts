@@ -7,6 +7,7 @@ import { required } from "./Options.js"
 import { clean } from "./SafeText.js"
 import { endpoint, safeUrl } from "./SafeUrl.js"
 import { type InvalidOption, TokenEndpointError } from "./TokenError.js"
+import { within } from "./Within.js"
 
 /** One request to a token endpoint, and the secrets in it that no error may repeat. */
 export interface TokenRequest {
@@ -65,7 +66,7 @@ export const makeSend: Effect.Effect<Send, never, HttpClient.HttpClient> = Effec
 
 /** Bounds a request that no provider bounds. */
 export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | TokenEndpointError, R> =>
-  Effect.timeoutFail(effect, { duration: "30 seconds", onTimeout: () => new TokenEndpointError({ reason: "timeout" }) })
+  within("30 seconds", () => new TokenEndpointError({ reason: "timeout" }))(effect)
 
 /** An endpoint's URL, or the error that names the option: `https`, or `http` on the loopback, without credentials in it. */
 export const endpointOption = (option: string, value: unknown): Effect.Effect<URL, InvalidOption> =>

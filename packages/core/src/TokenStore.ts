@@ -4,6 +4,7 @@ import type { TokenCipher } from "./TokenCipher.js"
 import { TokenStoreError } from "./TokenError.js"
 import type { SealedRows } from "./TokenRotation.js"
 import { TokenSet } from "./TokenSet.js"
+import { within } from "./Within.js"
 
 /**
  * Keeps the newest tokens under each key, with the lease that decides who may refresh them. Instants are epoch
@@ -48,9 +49,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     /** Whatever becomes of a statement, a cipher or its key service is an error of the store, and comes in time. */
     const bounded = <A>(key: string | undefined, effect: () => Effect.Effect<A, unknown>) =>
       Effect.suspend(effect).pipe(
-        Effect.disconnect,
-        Effect.interruptible,
-        Effect.timeout(STATEMENT),
+        within(STATEMENT, () => new Cause.TimeoutException()),
         Effect.catchAllCause((cause) => Effect.fail(TokenStoreError.of(Cause.squash(cause), key)))
       )
 

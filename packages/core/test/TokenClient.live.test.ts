@@ -6,11 +6,11 @@ import { assertEquals } from "@effect/vitest/utils"
 import {
   GrantRejected,
   InvalidOption,
+  ProviderClosed,
   ReauthorizationRequired,
   RefreshPolicy,
   TokenClient,
   type TokenClientOptions,
-  TokenEndpointError,
   type TokenEvent,
   TokenProvider,
   TokenSet,
@@ -96,8 +96,8 @@ describe("dispose", () => {
     await Promise.all([client.dispose(), client.dispose()])
     await client[Symbol.asyncDispose]()
     assert.strictEqual(ended, 1)
-    assert.instanceOf(await caught(client.get()), TokenEndpointError)
-    assert.instanceOf(await caught(client.fetch("https://api.example.com")), TokenEndpointError)
+    assert.instanceOf(await caught(client.get()), ProviderClosed)
+    assert.instanceOf(await caught(client.fetch("https://api.example.com")), ProviderClosed)
   })
 
   it("P4: finishes the refresh in flight", async () => {
@@ -131,7 +131,7 @@ describe("dispose", () => {
       )
     )
     await client.dispose()
-    assert.instanceOf(await caught(client.get()), TokenEndpointError)
+    assert.instanceOf(await caught(client.get()), ProviderClosed)
     assert.strictEqual(builds, 0)
   })
 })

@@ -53,7 +53,9 @@ export const failing = Effect.fnUntraced(function* (
   key: string,
   { message, retryAfter: asked }: Extract<TokenError, { _tag: "TokenEndpointError" }>
 ) {
-  const record = yield* Effect.orElseSucceed(Effect.timeout(store.load(key), "1 second"), () => Option.none())
+  const record = yield* Effect.orElseSucceed(Effect.timeout(Effect.disconnect(store.load(key)), "1 second"), () =>
+    Option.none()
+  )
   const left = (Option.getOrUndefined(record)?.retryAt ?? 0) - (yield* Clock.currentTimeMillis)
   const wait = left > 0 ? left : asked
   return yield* new Unavailable({ message, retryAfter: wait === undefined ? undefined : yield* retryAfter(wait) })
@@ -75,5 +77,6 @@ export const toAnswer = {
   TokenSourceDefect: ({ detail, message }: Extract<TokenError, { _tag: "TokenSourceDefect" }>) =>
     new SourceDefect({ message, reason: detail }),
   TokenStoreError: kept,
-  Unauthorized: unavailable
+  Unauthorized: unavailable,
+  ProviderClosed: unavailable
 }

@@ -210,6 +210,7 @@ const tokens = HttpApiGroup.make("tokens")
       .addError(UnknownConnection)
       .addError(BodyTimeout)
       .addError(TooLarge)
+      .addError(Unavailable)
   )
   .add(
     HttpApiEndpoint.put("put", "/v1/token")

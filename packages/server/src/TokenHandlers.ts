@@ -1,7 +1,7 @@
 import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
 import { type AccessToken, TokenProviders, TokenSet, TokenStore } from "@evertoken/core"
 import { Clock, Duration, Effect, Option } from "effect"
-import { failing, kept, toAnswer, tokenOf, unknown } from "./Answers.js"
+import { failing, kept, toAnswer, tokenOf, unavailable, unknown } from "./Answers.js"
 import { Api, BadRequest, NewTokens, Rejection, Unavailable } from "./Api.js"
 import { body } from "./Body.js"
 import { permit } from "./Guard.js"
@@ -39,7 +39,7 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
           const token = yield* Effect.option(provider.get)
           if (Option.isSome(token) && token.value.generation === generation) yield* provider.reject(token.value)
           return HttpServerResponse.empty()
-        }).pipe(Effect.catchTag("NoSource", unknown))
+        }).pipe(Effect.catchTags({ NoSource: unknown, ProviderClosed: unavailable }))
       )
       .handleRaw("put", ({ request }) =>
         Effect.gen(function* () {
@@ -67,7 +67,7 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
           )
           return yield* HttpServerResponse.json({ key, generation })
         }).pipe(
-          Effect.catchTags({ NoSource: unknown, TokenStoreError: kept }),
+          Effect.catchTags({ NoSource: unknown, TokenStoreError: kept, ProviderClosed: unavailable }),
           Effect.catchTag("HttpBodyError", () => new Unavailable({ message: "The answer could not be written" }))
         )
       )
@@ -81,7 +81,7 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
           Effect.catchTag("NoSource", (error) =>
             Effect.flatMap(store.remove(key), (removed) => (removed ? Effect.void : unknown(error)))
           ),
-          Effect.catchTag("TokenStoreError", kept)
+          Effect.catchTags({ TokenStoreError: kept, ProviderClosed: unavailable })
         )
       )
   })
