@@ -37,7 +37,7 @@ export interface JsonFields {
 export const refreshToken: Field = (current) => current.refreshToken
 
 /** The access token in hand. */
-export const accessToken: Field = (current) => current.accessToken
+export const accessToken: Field = (current) => (current.hasAccessToken ? current.accessToken : undefined)
 
 const value: Check = kind(
   "text, a number, true or false, Redacted, or a function from the current TokenSet to one of these",

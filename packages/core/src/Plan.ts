@@ -53,7 +53,7 @@ export const plan = (
     // One that was written later than now is of a clock that was set back since, and of any age.
     const inWindow =
       refreshable && view.intentAt <= now && now < view.intentAt + Duration.toMillis(source.traits.replayWindow)
-    const end = tokens?.expiresAt ?? Number.POSITIVE_INFINITY
+    const end = tokens?.holdsUntil ?? Number.POSITIVE_INFINITY
     if (tokens !== undefined && !rejected && now < end) {
       if (inWindow) return refresh(true)
       const detail = "the answer to a refresh was lost"
@@ -70,7 +70,7 @@ export const plan = (
   }
   if (refreshable) {
     const earliest = (tokens.obtainedAt ?? 0) + Duration.toMillis(source.traits.earliestRefresh)
-    if (now >= earliest) return refresh(false)
+    if (now >= earliest || !tokens.hasAccessToken) return refresh(false)
     const detail = "the source says that it refuses to refresh a token this young"
     return halt(new TokenEndpointError({ key, reason: "throttled", retryAfter: earliest - now, detail }), earliest)
   }

@@ -70,7 +70,7 @@ export const makeProtocol = (
     // The same tokens count only where this clock went ahead and so saw their end too early.
     const same = known !== undefined && view.generation === known.token.generation
     if (same && (known.rejected || now < known.expiresAt)) return undefined
-    if (now >= (view.tokens.expiresAt ?? Number.POSITIVE_INFINITY)) return undefined
+    if (now >= view.tokens.holdsUntil) return undefined
     const current = yield* timed(policy, slot, view.tokens, view.generation)
     yield* emit(TokenEvent.Adopted({ key: slot.key, generation: view.generation, expiresAt: view.tokens.expiresAt }))
     return current
@@ -293,7 +293,7 @@ export const makeProtocol = (
     slot.owner = Option.isNone(kept) && !inDoubt ? owner : undefined
     if (Option.isSome(kept) && !kept.value) return undefined
     const retryAt = now + retryIn
-    const served = record.tokens !== undefined && now < (record.tokens.expiresAt ?? Number.POSITIVE_INFINITY)
+    const served = record.tokens !== undefined && now < record.tokens.holdsUntil
     if (final) yield* emit(TokenEvent.ReauthorizationNeeded({ key, reason: failure.code ?? "refused" }))
     else yield* emit(TokenEvent.RefreshFailed({ key, error: failure.tag, message: error.message, retryAt, served }))
     if (inDoubt) yield* emit(TokenEvent.InDoubt({ key, presentedAt: now }))

@@ -83,8 +83,8 @@ export const timed = Effect.fnUntraced(function* (
     })
   )
   slot.ahead = ahead
-  const expiresAt = tokens.expiresAt ?? Number.POSITIVE_INFINITY
-  const latest = traits.revokesAccessToken ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease)) : renewAt
+  const expiresAt = tokens.holdsUntil
+  const latest = !tokens.hasAccessToken ? now : traits.revokesAccessToken ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease)) : renewAt
   const served = Exit.succeed(token)
   const current: Current = {
     tokens,

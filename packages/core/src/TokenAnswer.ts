@@ -48,14 +48,15 @@ export const readAnswer = (
   Effect.flatMap(accept(answer, options), () => {
     const { body, from, status } = answer
     const tokens = read(body)
-    const set = TokenSet.make(corrected(tokens ?? { accessToken: "" }, answer))
     const what = Predicate.isObject(body)
       ? "no usable access token in the answer"
       : isHtml(answer)
         ? "an HTML page instead of JSON or a form"
         : "the body is neither JSON nor a form"
     const detail = `${what}, at ${from}`
-    return hasToken(set) ? Effect.succeed(set) : new TokenEndpointError({ reason: "unreadable", status, detail })
+    return tokens !== undefined && hasToken(tokens)
+      ? Effect.sync(() => corrected(TokenSet.make(tokens), answer))
+      : new TokenEndpointError({ reason: "unreadable", status, detail })
   })
 
 /** Reads the field names of RFC 6749 section 5.1, leniently: what real servers leave out or spell differently is no error. */
@@ -109,9 +110,11 @@ const DEFAULT_REFRESH_EXPIRY = Expiry.first(
 )
 
 // What no header can carry is no token.
-const hasToken = (set: TokenSet): boolean => /^[\x21-\x7e]+$/.test(Redacted.value(set.accessToken))
+const hasToken = ({ accessToken = "" }: TokenSetOptions): boolean =>
+  /^[\x21-\x7e]+$/.test(Redacted.isRedacted(accessToken) ? `${Redacted.value(accessToken)}` : accessToken)
 
-const tokenType = (type: string | undefined) => (type?.toLowerCase() === "dpop" ? "DPoP" : type)
+/** What cannot be a scheme says nothing of the token. */
+const tokenType = (type: string | undefined) => (scheme(type?.trim(), "tokenType") === undefined ? type : undefined)
 
 const scopes = (value: unknown): ReadonlyArray<string> | undefined => {
   const list = Predicate.isString(value)
@@ -133,9 +136,10 @@ const kept = (body: unknown, names: ReadonlyArray<string>): Record<string, unkno
 }
 
 /** Ends that the server gave as points in time, on our clock where the two differ. */
-const corrected = (tokens: TokenSetOptions, { headers, now }: Answer): TokenSetOptions => {
+const corrected = (tokens: TokenSet, { headers, now }: Answer): TokenSet => {
   const ahead = Date.parse(headers.date ?? "") - now
   if (Number.isNaN(ahead) || Math.abs(ahead) < 30_000) return tokens
   const shift = (at: number | undefined) => (at === undefined ? undefined : at - ahead)
-  return { ...tokens, expiresAt: shift(tokens.expiresAt), refreshTokenExpiresAt: shift(tokens.refreshTokenExpiresAt) }
+  const [expiresAt, refreshTokenExpiresAt] = [shift(tokens.expiresAt), shift(tokens.refreshTokenExpiresAt)]
+  return new TokenSet({ ...tokens, expiresAt, refreshTokenExpiresAt })
 }

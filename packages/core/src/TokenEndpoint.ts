@@ -92,12 +92,22 @@ const reader = <A extends TokenSetOptions, I>(options: TokenEndpointOptions<A, I
   return (current?: TokenSet) =>
     (body: unknown): TokenSetOptions | undefined => {
       const named = fields(body)
-      const tokens: TokenSetOptions | undefined = decode === undefined ? named : Option.getOrUndefined(decode(body))
+      const tokens = decode === undefined ? named : Option.getOrUndefined(Option.map(decode(body), known))
       const { expiresAt, expiresIn } =
         tokens?.expiresIn === undefined && tokens?.expiresAt === undefined ? named : tokens
-      if (tokens?.accessToken !== "" || !extendsAccessToken || current === undefined) {
+      if ((tokens?.accessToken ?? "") !== "" || !extendsAccessToken || current === undefined) {
         return tokens === undefined ? undefined : { ...tokens, expiresAt, expiresIn }
       }
       return { ...tokens, accessToken: current.accessToken, tokenType: current.tokenType, expiresAt, expiresIn }
     }
+}
+
+/** The options of a token set, without what else a schema may read. */
+const known = (given: TokenSetOptions): TokenSetOptions => {
+  const { accessToken, expiresAt, expiresIn, extra, obtainedAt, proofKey, refreshToken, scopes, tokenType } = given
+  const { refreshTokenEndSetAt, refreshTokenExpiresAt, refreshTokenExpiresIn } = given
+  return {
+    ...{ accessToken, expiresAt, expiresIn, extra, obtainedAt, proofKey, refreshToken, scopes, tokenType },
+    ...{ refreshTokenEndSetAt, refreshTokenExpiresAt, refreshTokenExpiresIn }
+  }
 }

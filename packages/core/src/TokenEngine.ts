@@ -8,7 +8,6 @@ import {
   Option,
   Predicate,
   PubSub,
-  Redacted,
   Schedule,
   type Scope,
   Stream
@@ -92,7 +91,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     if (known !== undefined && known !== start && known.token.generation > current.token.generation) return
     entry.current = current
     renewals.plan(entry, current, current.renewAt)
-    for (const listener of entry.listeners ?? []) listener(current.token)
+    if (current.tokens.hasAccessToken) for (const listener of entry.listeners ?? []) listener(current.token)
     ring(entry)
   }
 
@@ -245,8 +244,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     const entry = standing(given)
     const { key, removals } = entry
     if (closed) return yield* new ProviderClosed({ key })
-    if (Redacted.value(putting.accessToken) === "") {
-      return yield* new TokenStoreError({ reason: "corrupt", key, detail: "the access token to put is empty" })
+    if (!putting.hasAccessToken && putting.refreshToken === undefined) {
+      return yield* new TokenStoreError({ reason: "corrupt", key, detail: "there is no token to put" })
     }
     entry.usedAt = yield* Clock.currentTimeMillis
     const tokens = putting.obtained(putting.obtainedAt ?? entry.usedAt)

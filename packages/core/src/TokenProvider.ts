@@ -61,8 +61,8 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
     /** How the connection is doing, as far as this process knows and the store can tell. */
     readonly status: Effect.Effect<TokenStatus>
     /**
-     * Starts from tokens got elsewhere: a new generation; back-off and status are cleared. Who has a refresh token only
-     * gives any access token with an `expiresAt` in the past.
+     * Starts from tokens got elsewhere: a new generation; back-off and status are cleared. With a refresh token alone,
+     * what this gives is an ended token without a value, and the first `get` refreshes.
      */
     readonly put: (tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
     /** Logs out: the row goes, and a refresh in flight cannot bring it back. The source is told, where it can be. */

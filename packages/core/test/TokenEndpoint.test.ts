@@ -163,11 +163,11 @@ describe("requests", () => {
     Effect.gen(function* () {
       const schema = Schema.transform(
         Schema.Struct({ jwt: Schema.Struct({ raw: Schema.String }), minutes: Schema.Number }),
-        Schema.Struct({ accessToken: Schema.String, expiresIn: Schema.Number }),
+        Schema.Struct({ accessToken: Schema.String, expiresIn: Schema.DurationFromSelf }),
         {
           strict: true,
-          decode: ({ jwt, minutes }) => ({ accessToken: jwt.raw, expiresIn: minutes * 60_000 }),
-          encode: ({ accessToken, expiresIn }) => ({ jwt: { raw: accessToken }, minutes: expiresIn / 60_000 })
+          decode: ({ jwt, minutes }) => ({ accessToken: jwt.raw, expiresIn: Duration.minutes(minutes) }),
+          encode: ({ accessToken, expiresIn }) => ({ jwt: { raw: accessToken }, minutes: Duration.toMinutes(expiresIn) })
         }
       )
       const ask = Effect.fnUntraced(function* (body: unknown) {

@@ -691,7 +691,7 @@ describe("TokenProvider", () => {
           })
       })
       const provider = yield* TokenProvider.make({ key: "k", source })
-      yield* provider.put(TokenSet.make({ accessToken: "old", expiresAt: 1, refreshToken: "spent" }))
+      yield* provider.put(TokenSet.make({ accessToken: "old", expiresAt: new Date(1), refreshToken: "spent" }))
       yield* TestClock.adjust("1 millis")
       const caller = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("10 seconds")
@@ -777,14 +777,42 @@ describe("TokenProvider", () => {
     })
   )
 
-  holds("put starts from a refresh token alone, given with an access token that has ended", () =>
+  holds("put starts from a refresh token alone: nobody sees a token without a value, and one process refreshes", () =>
     Effect.gen(function* () {
       const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
-      const provider = yield* make(server)
-      yield* TestClock.adjust("1 hour")
+      const [a, b] = [yield* make(server), yield* make(server)]
+      const seen = yield* Effect.fork(Stream.runHead(a.changes))
+      yield* Effect.yieldNow()
       const { refreshToken } = server.grant()
-      yield* provider.put(TokenSet.make({ accessToken: "none", expiresAt: 1, refreshToken }))
+      yield* a.put(TokenSet.make({ refreshToken }))
+      const tokens = yield* Effect.all([a.get, b.get], { concurrency: "unbounded" })
+      for (const { value } of tokens) assertEquals(value, Redacted.make("access-2"))
+      assertEquals(Option.map(yield* seen, ({ value }) => value), Option.some(Redacted.make("access-2")))
+      assert.strictEqual(server.posts(), 1)
+    })
+  )
+
+  holds("a refresh token alone is due at once, and is refreshed however young the source wants tokens to be", () =>
+    Effect.gen(function* () {
+      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour", earliestRefresh: "10 minutes" })
+      const provider = yield* make(server)
+      const { refreshToken } = server.grant()
+      const store = yield* TokenStore
+      yield* store.put(provider.key, TokenSet.make({ refreshToken }), 0)
+      assert.strictEqual((yield* store.due({ limit: 1, lasts: 1 })).length, 1)
       assertEquals((yield* provider.get).value, Redacted.make("access-2"))
+    })
+  )
+
+  holds("an end at or before now says that the token has ended, the epoch included", () =>
+    Effect.gen(function* () {
+      for (const expiresAt of [0, new Date(0), DateTime.unsafeMake(0)]) {
+        const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
+        const provider = yield* make(server)
+        yield* provider.put(TokenSet.make({ accessToken: "ended", ...server.grant(), expiresAt }))
+        assertEquals((yield* provider.get).value, Redacted.make("access-2"))
+        yield* provider.forget
+      }
     })
   )
 
@@ -860,8 +888,8 @@ function holds(title: string, test: () => Effect.Effect<void, unknown, TokenStor
 /** A token endpoint under the test's control, with rotation and reuse detection if asked for. */
 interface Behaviour {
   readonly name?: string
-  readonly takes?: Duration.DurationInput
-  readonly lives?: Duration.DurationInput | undefined
+  readonly takes?: DurationOption
+  readonly lives?: DurationOption | undefined
   readonly rotates?: boolean
   readonly noLogin?: boolean
   readonly fails?: GrantRejected | TokenEndpointError | ClientRejected | undefined

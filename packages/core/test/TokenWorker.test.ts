@@ -294,7 +294,7 @@ const fakeServer = (behaviour: Behaviour = {}) => {
       refreshToken: `${number}`,
       expiresIn: lives,
       refreshTokenExpiresIn: refreshLives,
-      refreshTokenExpiresAt: endsAfter === undefined ? undefined : 30 * 86_400_000
+      refreshTokenExpiresAt: endsAfter === undefined ? undefined : new Date(30 * 86_400_000)
     })
   }
   const source = (key: string) =>

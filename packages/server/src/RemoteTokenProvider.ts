@@ -95,7 +95,7 @@ export const make = (
           .put({
             payload: {
               key,
-              accessToken: Redacted.value(tokens.accessToken),
+              accessToken: tokens.hasAccessToken ? Redacted.value(tokens.accessToken) : undefined,
               tokenType: tokens.tokenType,
               expiresIn: tokens.expiresIn && Duration.toSeconds(tokens.expiresIn),
               refreshToken: tokens.refreshToken && Redacted.value(tokens.refreshToken),

@@ -48,7 +48,7 @@ describe("the health of a connection", () => {
         accessToken: "a",
         expiresIn: "1 hour",
         refreshToken: "r",
-        refreshTokenExpiresAt: 4 * HOUR
+        refreshTokenExpiresAt: new Date(4 * HOUR)
       } as const
       const source = TokenSource.make({ refresh: () => Effect.succeed(TokenSet.make(answer)) })
       const provider = yield* TokenProvider.make({ key: "key", source })
@@ -75,7 +75,7 @@ const hourly = (ends: (now: number) => number, count: number) => {
     TokenSet.make({
       ...{ accessToken: "access", expiresIn: "2 hours", refreshToken: "refresh" },
       // As wide of the mark as a lifetime in seconds is that took a while to come.
-      refreshTokenExpiresAt: ends(now) + (((now / HOUR) * 617) % 2_000)
+      refreshTokenExpiresAt: new Date(ends(now) + (((now / HOUR) * 617) % 2_000))
     }).obtained(now)
   const told: Array<readonly [now: number, health: string]> = []
   for (let hour = 1, tokens = answered(0); hour <= count; hour++) {

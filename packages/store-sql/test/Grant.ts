@@ -23,6 +23,6 @@ export const rotatingGrant = (options: { readonly during?: Effect.Effect<unknown
       })
   })
   /** Tokens to begin with, which have ended already. */
-  const ended = TokenSet.make({ accessToken: "at-1", refreshToken: "rt-1", expiresAt: 1_000 })
+  const ended = TokenSet.make({ accessToken: "at-1", refreshToken: "rt-1", expiresAt: 0 })
   return { source, ended, issue, posts: () => posts, alarms: () => alarms }
 }

@@ -217,7 +217,7 @@ const begin = Effect.fnUntraced(function* (
     Layer.provide(SqlTokenStore.layer({ encryption: "off", table: table() }), connect())
   ).pipe(Effect.flatMap((context) => Effect.provide(TokenStore, context)))
   const key = `processes ${keys++}`
-  yield* store.put(key, TokenSet.make({ ...minted, expiresIn: undefined, expiresAt: 1_000 }), undefined)
+  yield* store.put(key, TokenSet.make({ ...minted, expiresIn: undefined, expiresAt: 0 }), undefined)
   const settings = { url, table: table(), key, tokenEndpoint: authority.tokenEndpoint }
   return { authority, store, key, child: (more: Partial<ChildSettings> = {}) => startChild({ ...settings, ...more }) }
 })

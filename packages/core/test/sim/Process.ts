@@ -292,7 +292,7 @@ export const keyOf = (index: number): string => `k${index}`
 export const tokensOf = ({ access, refresh, rotated }: Minted, now: number): TokenSet =>
   TokenSet.make({
     accessToken: access.value,
-    expiresIn: Math.max(1_000, access.expiresAt - now),
+    expiresIn: `${Math.max(1_000, access.expiresAt - now)} millis`,
     refreshToken: rotated ? refresh.value : undefined
   })
 
