@@ -84,7 +84,11 @@ export const timed = Effect.fnUntraced(function* (
   )
   slot.ahead = ahead
   const expiresAt = tokens.holdsUntil
-  const latest = !tokens.hasAccessToken ? now : traits.revokesAccessToken ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease)) : renewAt
+  const latest = !tokens.hasAccessToken
+    ? now
+    : traits.revokesAccessToken
+      ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease))
+      : renewAt
   const served = Exit.succeed(token)
   const current: Current = {
     tokens,

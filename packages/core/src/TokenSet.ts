@@ -201,7 +201,8 @@ export const tokenSetChecks = {
     "an access token as text or Redacted, of characters that a header can carry",
     (value) => isSecret(value) && /^[\x21-\x7e]*$/.test(`${Redacted.isRedacted(value) ? Redacted.value(value) : value}`)
   ),
-  tokenType: (value, option) => (value === "" ? undefined : scheme(Predicate.isString(value) ? value.trim() : value, option)),
+  tokenType: (value, option) =>
+    value === "" ? undefined : scheme(Predicate.isString(value) ? value.trim() : value, option),
   expiresIn: duration,
   expiresAt: at,
   obtainedAt: kind("epoch milliseconds", Number.isFinite),

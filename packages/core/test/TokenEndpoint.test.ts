@@ -167,7 +167,10 @@ describe("requests", () => {
         {
           strict: true,
           decode: ({ jwt, minutes }) => ({ accessToken: jwt.raw, expiresIn: Duration.minutes(minutes) }),
-          encode: ({ accessToken, expiresIn }) => ({ jwt: { raw: accessToken }, minutes: Duration.toMinutes(expiresIn) })
+          encode: ({ accessToken, expiresIn }) => ({
+            jwt: { raw: accessToken },
+            minutes: Duration.toMinutes(expiresIn)
+          })
         }
       )
       const ask = Effect.fnUntraced(function* (body: unknown) {

@@ -18,6 +18,7 @@ import {
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import {
   Chunk,
+  DateTime,
   Duration,
   Effect,
   Exit,
@@ -787,7 +788,10 @@ describe("TokenProvider", () => {
       yield* a.put(TokenSet.make({ refreshToken }))
       const tokens = yield* Effect.all([a.get, b.get], { concurrency: "unbounded" })
       for (const { value } of tokens) assertEquals(value, Redacted.make("access-2"))
-      assertEquals(Option.map(yield* seen, ({ value }) => value), Option.some(Redacted.make("access-2")))
+      assertEquals(
+        Option.map(yield* seen, ({ value }) => value),
+        Option.some(Redacted.make("access-2"))
+      )
       assert.strictEqual(server.posts(), 1)
     })
   )
@@ -809,7 +813,7 @@ describe("TokenProvider", () => {
       for (const expiresAt of [0, new Date(0), DateTime.unsafeMake(0)]) {
         const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
         const provider = yield* make(server)
-        yield* provider.put(TokenSet.make({ accessToken: "ended", ...server.grant(), expiresAt }))
+        yield* provider.put(TokenSet.make({ ...server.grant(), expiresAt }))
         assertEquals((yield* provider.get).value, Redacted.make("access-2"))
         yield* provider.forget
       }
@@ -871,7 +875,7 @@ describe("TokenProvider", () => {
     Effect.gen(function* () {
       const provider = yield* TokenProvider.make({
         key: "k",
-        source: TokenSource.make({ login: Effect.succeed(tokens("")) }),
+        source: TokenSource.make({ login: Effect.succeed(TokenSet.make({ refreshToken: "r" })) }),
         policy: RefreshPolicy.make({ retry: Schedule.stop })
       })
       assertTag(yield* Effect.flip(provider.get), "TokenEndpointError", { reason: "unreadable" })
@@ -895,6 +899,7 @@ interface Behaviour {
   readonly fails?: GrantRejected | TokenEndpointError | ClientRejected | undefined
   readonly replay?: "once" | "never"
   readonly replayWindow?: DurationOption
+  readonly earliestRefresh?: DurationOption
 }
 
 const fakeServer = (initial: Behaviour) =>
@@ -947,7 +952,8 @@ const fakeServer = (initial: Behaviour) =>
           if (current.refreshToken !== undefined) revoked.push(Redacted.value(current.refreshToken))
         }),
       replay: initial.replay,
-      replayWindow: initial.replayWindow
+      replayWindow: initial.replayWindow,
+      earliestRefresh: initial.earliestRefresh
     })
     return {
       source,

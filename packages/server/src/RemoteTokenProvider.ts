@@ -2,7 +2,7 @@ import { HttpApiClient, HttpClient, HttpClientRequest } from "@effect/platform"
 import {
   ClientRejected,
   DirectHttpClient,
-  InvalidOption,
+  type InvalidOption,
   ReauthorizationRequired,
   RefreshPolicy,
   TokenEndpointError,
@@ -12,8 +12,9 @@ import {
   TokenSource,
   TokenStoreError
 } from "@evertoken/core"
+import { type Checks, checkOptions, kind, required, secret, text } from "@evertoken/core/options"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Duration, Effect, Layer, Option, Redacted, Schedule, type Scope } from "effect"
+import { Clock, Effect, Layer, Option, Redacted, Schedule, type Scope } from "effect"
 import { Api } from "./Api.js"
 import { isLoopback } from "./Loopback.js"
 
@@ -28,6 +29,19 @@ export interface RemoteOptions {
   readonly policy?: RefreshPolicy | undefined
 }
 
+const isService = (value: unknown) =>
+  Option.exists(
+    Option.liftThrowable((text: string) => new URL(text))(String(value)),
+    ({ hostname, protocol }) => protocol === "https:" || (protocol === "http:" && isLoopback(hostname))
+  )
+
+const remoteChecks = {
+  url: required(kind("where the token service is: an https URL (http on the loopback only)", isService)),
+  apiKey: required(secret("Redacted.make of an API key of the token service")),
+  key: required(text("the key of the tokens, as the service knows it")),
+  policy: () => undefined
+} satisfies Checks<RemoteOptions>
+
 /**
  * A `TokenProvider` whose tokens come from a token service: swap the layer and nothing else. One request for any number
  * of callers, a copy in memory while it is fresh, and a refused token is reported and replaced.
@@ -36,20 +50,8 @@ export const make = (
   options: RemoteOptions
 ): Effect.Effect<TokenProvider["Type"], InvalidOption, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function* () {
+    yield* checkOptions(options, remoteChecks)
     const { apiKey, key } = options
-    const url = Option.filter(
-      Option.liftThrowable(() => new URL(options.url))(),
-      ({ hostname, protocol }) => protocol === "https:" || (protocol === "http:" && isLoopback(hostname))
-    )
-    if (Option.isNone(url)) {
-      return yield* new InvalidOption({
-        option: "url",
-        expected: "where the token service is: an https URL (http on the loopback only)"
-      })
-    }
-    if (Redacted.value(apiKey) === "") {
-      return yield* new InvalidOption({ option: "apiKey", expected: "an API key of the token service" })
-    }
     // The API key and the tokens go to the service itself, and only what it says itself is believed.
     const direct = yield* DirectHttpClient.make
     const client = yield* HttpApiClient.make(Api, {
@@ -60,7 +62,10 @@ export const make = (
       client.tokens.get({ urlParams: { key, rejected, minValidity: 30 } }).pipe(
         Effect.map(({ accessToken, expiresAt, extra, generation, scopes, tokenType }) =>
           // The service's generation stands in for a refresh token: it is what a newer token is asked for with.
-          TokenSet.make({ accessToken, tokenType, expiresAt, scopes, extra, refreshToken: String(generation) })
+          TokenSet.make({
+            ...{ accessToken, tokenType, scopes, extra, refreshToken: String(generation) },
+            expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt)
+          })
         ),
         Effect.mapError(toSourceError)
       )
@@ -90,26 +95,23 @@ export const make = (
       get: told(provider.get),
       refresh: told(provider.refresh),
       use: (call) => Effect.mapError(provider.use(call), (error) => heard(key, error)),
-      put: (tokens) =>
-        client.tokens
-          .put({
-            payload: {
-              key,
-              accessToken: tokens.hasAccessToken ? Redacted.value(tokens.accessToken) : undefined,
-              tokenType: tokens.tokenType,
-              expiresIn: tokens.expiresIn && Duration.toSeconds(tokens.expiresIn),
-              refreshToken: tokens.refreshToken && Redacted.value(tokens.refreshToken),
-              refreshTokenExpiresIn: tokens.refreshTokenExpiresIn && Duration.toSeconds(tokens.refreshTokenExpiresIn),
-              scopes: tokens.scopes,
-              extra: tokens.extra
-            }
-          })
-          .pipe(
-            Effect.mapError(failed),
-            Effect.flatMap(({ generation }) =>
-              provider.put(new TokenSet({ ...tokens, refreshToken: Redacted.make(String(generation)) }))
-            )
-          ),
+      put: Effect.fnUntraced(function* (given) {
+        const now = yield* Clock.currentTimeMillis
+        const tokens = given.obtained(given.obtainedAt ?? now)
+        const left = (end = 0) => (end > now ? (end - now) / 1_000 : undefined)
+        const payload = {
+          key,
+          accessToken: now < tokens.holdsUntil ? Redacted.value(tokens.accessToken) : undefined,
+          tokenType: tokens.tokenType,
+          expiresIn: left(tokens.expiresAt),
+          refreshToken: tokens.refreshToken && Redacted.value(tokens.refreshToken),
+          refreshTokenExpiresIn: left(tokens.refreshTokenExpiresAt),
+          scopes: tokens.scopes,
+          extra: tokens.extra
+        }
+        const { generation } = yield* Effect.mapError(client.tokens.put({ payload }), failed)
+        return yield* provider.put(new TokenSet({ ...tokens, refreshToken: Redacted.make(String(generation)) }))
+      }),
       forget: client.tokens
         .forget({ urlParams: { key } })
         .pipe(Effect.mapError(failed), Effect.zipRight(provider.forget))
