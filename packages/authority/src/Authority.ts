@@ -144,7 +144,7 @@ export interface Minted {
   readonly accessToken: Redacted.Redacted
   readonly refreshToken: Redacted.Redacted
   readonly expiresIn: Duration.Duration
-  readonly scope: string
+  readonly scopes: ReadonlyArray<string>
 }
 
 const control = (issuer: string, send: (command: Command) => Effect.Effect<Reply>): Authority["Type"] => {
@@ -166,7 +166,7 @@ const control = (issuer: string, send: (command: Command) => Effect.Effect<Reply
               accessToken: Redacted.make(reply.accessToken),
               refreshToken: Redacted.make(reply.refreshToken),
               expiresIn: Duration.seconds(reply.expiresIn),
-              scope: reply.scope
+              scopes: reply.scope.split(" ")
             })
           : Effect.dieMessage("The authorization server minted nothing")
       ),

@@ -1,5 +1,5 @@
 import { Duration, Encoding, Option, Predicate, Schema } from "effect"
-import { type DurationOption, func, kind, lasting, must, required, text } from "./Options.js"
+import { type DurationOption, func, isSeconds, kind, lasting, must, required, text } from "./Options.js"
 
 /**
  * How one kind of answer says when its token ends. Units are declared by choosing one of these, never guessed. Each of
@@ -86,8 +86,6 @@ export const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
 
 const own = (owner: object, name: string): unknown => Object.getOwnPropertyDescriptor(owner, name)?.value
 
-/** In seconds, the year 5138; in milliseconds, 1973: what is less was written in another unit. */
-const SECONDS = 100_000_000_000
 const TEN_YEARS = Duration.toMillis("3650 days")
 const ZONED = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)$/
 const UNITS: Readonly<Record<string, number>> = { D: 86_400_000, H: 3_600_000, M: 60_000, S: 1000 }
@@ -109,7 +107,7 @@ const lifetime = (span: number): Lifetime | undefined =>
   span > 0 && span <= TEN_YEARS ? { expiresIn: Duration.millis(span) } : undefined
 
 const until = (instant: number): Lifetime | undefined =>
-  instant >= SECONDS && instant < Number.MAX_SAFE_INTEGER ? { expiresAt: instant } : undefined
+  instant > 0 && !isSeconds(instant) && instant < Number.MAX_SAFE_INTEGER ? { expiresAt: instant } : undefined
 
 const number = (value: unknown): number =>
   Predicate.isNumber(value)

@@ -172,6 +172,12 @@ export const lasting = kind(expecting("a duration above zero"), (value) => {
   return millis > 0 && Number.isFinite(millis)
 })
 
+/**
+ * Whether a number that should be epoch milliseconds can only be seconds: of the years 2001 to 2049. As milliseconds
+ * these are days of January 1970, at which only a test's clock stands, and that rarely.
+ */
+export const isSeconds = (instant: number): boolean => instant >= 1_000_000_000 && instant < 2_500_000_000
+
 /** The known name that `name` was probably meant to be. */
 export const nearest = (name: string, known: ReadonlyArray<string>): string | undefined => {
   const far = (candidate: string) => {

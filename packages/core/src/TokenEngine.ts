@@ -300,7 +300,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
           if (closed) return listener(undefined)
           const entry = standing(given)
           entry.listeners = (entry.listeners ?? new Set()).add(listener)
-          if (entry.current !== undefined) listener(entry.current.token)
+          if (entry.current?.tokens.hasAccessToken === true) listener(entry.current.token)
         }),
         () =>
           Effect.sync(() => {

@@ -4,6 +4,7 @@ import {
   type Checks,
   type DurationOption,
   duration,
+  isSeconds,
   kind,
   listing,
   must,
@@ -181,8 +182,6 @@ const TEN_YEARS = Duration.toMillis("3650 days")
 const NONE = Redacted.make("")
 /** An end that each version takes for one. */
 const ENDED = 1
-/** In seconds, the year 5138; in milliseconds, 1973. */
-const SECONDS = 100_000_000_000
 
 const isSecret = (value: unknown) =>
   Predicate.isString(value) || (Redacted.isRedacted(value) && Predicate.isString(Redacted.value(value)))
@@ -191,7 +190,7 @@ const at = kind(
   "epoch milliseconds, such as Date.now() + 3_600_000, a Date or a DateTime; for seconds from now, expiresIn: Duration.seconds(3600)",
   (value) =>
     Predicate.isNumber(value)
-      ? Number.isFinite(value) && (value <= 0 || value >= SECONDS)
+      ? Number.isFinite(value) && !isSeconds(value)
       : DateTime.isDateTime(value) || (Predicate.isDate(value) && !Number.isNaN(value.getTime()))
 )
 

@@ -8,10 +8,12 @@ import {
   RefreshPolicy,
   TokenHttpClient,
   type TokenHttpClientOptions,
-  TokenProvider
+  TokenProvider,
+  TokenSet,
+  TokenSource
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Context, Effect, Fiber, Layer, Option, Schedule, Stream, TestClock } from "effect"
+import { Context, Effect, Fiber, Layer, Option, Redacted, Schedule, Stream, TestClock } from "effect"
 import { fakeApi, fakeProvider, origin, refusing } from "./api.js"
 
 type Api = ReturnType<typeof fakeApi>
@@ -163,8 +165,13 @@ describe("where a token goes", () => {
   it.scoped("P11: nowhere, if no header can carry it, with an error that does not show it", () =>
     Effect.gen(function* () {
       const api = fakeApi(ok)
-      for (const tokens of [{ accessToken: "secret\r\nX: 1" }, { tokenType: "no scheme" }, { tokenType: "DPoP" }]) {
-        const http = yield* connect(api, yield* fakeProvider(() => tokens))
+      const accessToken = Redacted.make("secret\r\nX: 1")
+      for (const odd of [{ accessToken }, { tokenType: "no scheme" }, { tokenType: "DPoP" }]) {
+        const login = Effect.succeed(new TokenSet({ ...TokenSet.make({ accessToken: "token" }), ...odd }))
+        const http = yield* connect(
+          api,
+          yield* fakeProvider(undefined, { source: Effect.orDie(TokenSource.make({ login })) })
+        )
         const error = yield* Effect.flip(http.get(`${origin}/a`))
         assert.propertyVal(error, "reason", "Encode")
         assert.notInclude(show(error), "secret")

@@ -15,10 +15,10 @@ import { Chunk, Data, Effect, Exit, Fiber, Option, Redacted, type Scope, Stream,
 describe("TokenProviders", () => {
   holds("P10: gives each key the tokens of its own source", () =>
     Effect.gen(function* () {
-      const tokens = yield* TokenProviders.make({ source: (key) => login(() => Effect.succeed(`token of ${key}`)) })
+      const tokens = yield* TokenProviders.make({ source: (key) => login(() => Effect.succeed(`token-of-${key}`)) })
       const keys = Array.from({ length: 200 }, (_, at) => `tenant-${at}`)
       const got = yield* Effect.forEach(keys, tokens.get, { concurrency: "unbounded" })
-      got.forEach((token, at) => void assertEquals(token.value, Redacted.make(`token of ${keys[at]}`)))
+      got.forEach((token, at) => void assertEquals(token.value, Redacted.make(`token-of-${keys[at]}`)))
     })
   )
 
