@@ -265,9 +265,44 @@ export const mutations: ReadonlyArray<Mutation> = [
     test: ["packages/core/test/TokenProvider.test.ts", "P7"]
   },
   {
+    name: "a token endpoint is asked without a look at the lease",
+    file: "packages/core/src/TokenRequest.ts",
+    find: "Effect.zipRight(fence, Effect.mapError(",
+    replace: "Effect.zipRight(Effect.void, Effect.mapError(",
+    test: ["packages/core/test/Lease.test.ts", "token endpoint"]
+  },
+  {
+    name: "go on after the end",
+    file: engine,
+    find: "      if (closed) return yield* new ProviderClosed({ key: entry.key })\n",
+    replace: "",
+    test: ["packages/core/test/Closing.test.ts", "P6"]
+  },
+  {
+    name: "a clock that went back stops repairs",
+    file: "packages/core/src/Entry.ts",
+    find: "const at = Math.min(entry.repairs.at, now)",
+    replace: "const at = entry.repairs.at",
+    test: ["packages/core/test/Closing.test.ts", "P7"]
+  },
+  {
+    name: "replay at once after an outage of the store",
+    file: planning,
+    find: "if (grace === 0) return refresh(true)",
+    replace: "return refresh(true)",
+    test: ["packages/core/test/Lease.test.ts", "P4"]
+  },
+  {
+    name: "a put that is overtaken by a logout comes back",
+    file: engine,
+    find: "!stands(entry) || entry.removals !== removals",
+    replace: "false",
+    test: ["packages/core/test/Orders.test.ts", "P10"]
+  },
+  {
     name: "a refused call reports nothing",
     file: provider,
-    find: "yield* engine.reject(entry, token)\n",
+    find: "yield* engine.reject(held, token)\n",
     replace: "yield* Effect.void\n",
     test: ["packages/core/test/TokenProvider.test.ts", "P7"]
   },

@@ -86,7 +86,10 @@ export const takeRepair = (entry: Entry, now: number): boolean => {
   const at = Math.min(entry.repairs.at, now) // counted anew from now where the clock went back
   const refilled = Math.floor((now - at) / REPAIR_EVERY)
   const there = Math.min(REPAIRS, left + refilled)
-  if (there <= 0) return false
+  if (there <= 0) {
+    entry.repairs = { left, at }
+    return false
+  }
   entry.repairs = { left: there - 1, at: there === REPAIRS ? now : at + refilled * REPAIR_EVERY }
   return true
 }

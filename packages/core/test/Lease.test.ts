@@ -1,5 +1,6 @@
+import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { RefreshPolicy, TokenProvider, TokenSource, TokenStore } from "@evertoken/core"
+import { OAuth2, RefreshPolicy, TokenProvider, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Deferred, Effect, Exit, Fiber, Redacted, Schedule, type Scope, TestClock } from "effect"
 import { Rotating } from "./support/Rotating.js"
@@ -87,6 +88,52 @@ holds("P5: a holder that lost its lease before its request sends nothing", () =>
     assert.strictEqual(server.alarms, 0)
   })
 )
+
+describe("P2: a holder that lost its lease before its request", () => {
+  holds("sends nothing to a token endpoint, whatever its source waited for, and the grant lives on", () =>
+    Effect.gen(function* () {
+      const ready = yield* Deferred.make<void>()
+      const sent: Array<string> = []
+      const network = HttpClient.make((request, { href }) => {
+        sent.push(href)
+        const tokens = { access_token: "access", token_type: "Bearer", expires_in: 3600 }
+        return Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(tokens)))
+      })
+      const { refresh } = yield* OAuth2.refreshToken({
+        tokenEndpoint: "https://auth.example.com/token",
+        clientId: "app",
+        clientSecret: Redacted.make("hush")
+      }).pipe(Effect.provideService(HttpClient.HttpClient, network))
+      if (refresh === undefined) return assert.fail("no refresh")
+      const backend = yield* MemoryTokenStore.backend()
+      let stopped = false
+      const store = TokenStore.make({
+        ...backend,
+        renew: (key, owner, lasts) => (stopped ? Effect.never : backend.renew(key, owner, lasts))
+      })
+      const provider = yield* TokenProvider.make({
+        key: "k",
+        source: TokenSource.make({
+          fenced: true,
+          refresh: (current) => Effect.zipRight(Deferred.await(ready), refresh(current))
+        })
+      }).pipe(Effect.provideService(TokenStore, store))
+      yield* provider.put(TokenSet.make({ refreshToken: "refresh-1" }))
+      yield* Effect.fork(Effect.either(provider.get))
+      yield* TestClock.adjust("1 second")
+      stopped = true
+      // As after a sleep: the clock has gone on, what it waited for is there, and no answer to a renewal came yet.
+      yield* TestClock.adjust("45 seconds")
+      yield* Deferred.succeed(ready, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(sent, [])
+      stopped = false
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(Redacted.value((yield* provider.get).value), "access")
+      assert.strictEqual(sent.length, 1)
+    })
+  )
+})
 
 describe("P6: where the store is slow, goodput falls and does not stop", () => {
   for (const lease of ["2 seconds", "3400 millis", "10 seconds"] as const) {
