@@ -4,9 +4,9 @@ import { TokenEndpointError, type TokenError } from "./TokenError.js"
 /** Why an attempt brings no token, and until when (epoch milliseconds) another one is pointless. */
 export class Halt extends Data.TaggedError("Halt")<{ readonly error: TokenError; readonly until: number }> {}
 
-/** Whether asking again later can help. */
+/** Whether asking again soon can help. It does not where the store answers what cannot be used: a row that does not open. */
 export const isPassing = (error: TokenError): boolean =>
-  error._tag === "TokenEndpointError" || error._tag === "TokenStoreError"
+  error._tag === "TokenEndpointError" || (error._tag === "TokenStoreError" && error.reason === "unreachable")
 
 /** Whether the tokens were forgotten on purpose. */
 export const isForgotten = (error: TokenError): boolean =>
