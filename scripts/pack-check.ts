@@ -9,6 +9,7 @@ import { checkFrameworks } from "./pack/frameworks.js"
 import { runPrograms } from "./pack/programs.js"
 import { bin, run, runIn } from "./pack/run.js"
 import { checkRuntimes } from "./pack/runtimes.js"
+import { checkService } from "./pack/service.js"
 import { checkTypes } from "./pack/types.js"
 import { blocks, installs, named, type Page, pages, root } from "./readme.js"
 
@@ -89,4 +90,5 @@ for (const page of pages(packages.map(({ folder }) => folder.split("/").at(-1) ?
     if (manager === "npm") await checkFrameworks(folder, farSide)
   }
 }
+await checkService(temporary, [...tarballs.values()], farSide)
 farSide.close()
