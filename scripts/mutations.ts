@@ -9,19 +9,19 @@ export interface Mutation {
   readonly test?: readonly [file: string, title: string]
 }
 
-const protocol = "packages/core/src/RefreshProtocol.ts"
-const engine = "packages/core/src/TokenEngine.ts"
-const renewals = "packages/core/src/Renewals.ts"
-const planning = "packages/core/src/Plan.ts"
-const exchanging = "packages/core/src/Exchange.ts"
-const leasing = "packages/core/src/Lease.ts"
-const savings = "packages/core/src/Saving.ts"
-const freshness = "packages/core/src/Freshness.ts"
-const flight = "packages/core/src/Flight.ts"
-const provider = "packages/core/src/TokenProvider.ts"
-const tokenSet = "packages/core/src/TokenSet.ts"
-const limits = "packages/core/src/SourceLimits.ts"
-const direct = "packages/core/src/DirectHttpClient.ts"
+const protocol = "packages/core/src/refresh/RefreshProtocol.ts"
+const engine = "packages/core/src/provider/TokenCache.ts"
+const renewals = "packages/core/src/provider/RenewalTimer.ts"
+const planning = "packages/core/src/refresh/Decision.ts"
+const exchanging = "packages/core/src/refresh/RequestTokens.ts"
+const leasing = "packages/core/src/refresh/Lease.ts"
+const savings = "packages/core/src/refresh/PendingCommit.ts"
+const freshness = "packages/core/src/refresh/Freshness.ts"
+const flight = "packages/core/src/provider/SingleFlight.ts"
+const provider = "packages/core/src/provider/TokenProvider.ts"
+const tokenSet = "packages/core/src/model/TokenSet.ts"
+const limits = "packages/core/src/model/SourceLimits.ts"
+const direct = "packages/core/src/transport/DirectHttpClient.ts"
 const memory = "packages/store-memory/src/MemoryTokenStore.ts"
 
 export const mutations: ReadonlyArray<Mutation> = [
@@ -266,7 +266,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "a token endpoint is asked without a look at the lease",
-    file: "packages/core/src/TokenRequest.ts",
+    file: "packages/core/src/oauth2/TokenEndpointClient.ts",
     find: "Effect.zipRight(fence, Effect.mapError(",
     replace: "Effect.zipRight(Effect.void, Effect.mapError(",
     test: ["packages/core/test/Lease.test.ts", "token endpoint"]
@@ -280,7 +280,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "a clock that went back stops repairs",
-    file: "packages/core/src/Entry.ts",
+    file: "packages/core/src/provider/CacheEntry.ts",
     find: "const at = Math.min(entry.repairs.at, now)",
     replace: "const at = entry.repairs.at",
     test: ["packages/core/test/Closing.test.ts", "P7"]
@@ -308,7 +308,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "leave whoever was woken among those who wait",
-    file: "packages/core/src/Waiters.ts",
+    file: "packages/core/src/provider/Waiters.ts",
     find: "      leave()\n",
     replace: "",
     test: ["packages/core/test/Idle.test.ts", "contended for"]

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { asksForNewer, type Challenge, claimsOf, parseChallenges, tokenChallenge } from "../src/Challenge.js"
+import { asksForNewer, type Challenge, claimsOf, parseChallenges, tokenChallenge } from "../src/http/WwwAuthenticate.js"
 
 describe("parseChallenges", () => {
   const cases: ReadonlyArray<readonly [string, ReadonlyArray<readonly [string, object, string?]>]> = [

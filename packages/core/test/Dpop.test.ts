@@ -2,8 +2,8 @@ import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, TestClock } from "effect"
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, EmbeddedJWK, jwtVerify } from "jose"
-import { proof, prover } from "../src/Dpop.js"
-import { generateKey } from "../src/Jwt.js"
+import { proof, prover } from "../src/transport/DpopProof.js"
+import { generateKey } from "../src/transport/SigningKey.js"
 
 describe("proof", () => {
   it.effect("describes one request, signed by the key it names", () =>

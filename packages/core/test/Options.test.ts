@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { nearest } from "../src/Options.js"
+import { nearest } from "../src/model/Options.js"
 
 describe("options", () => {
   it("names the known option that was probably meant", () => {

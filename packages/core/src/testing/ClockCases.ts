@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { TokenChange, TokenStoreBackend } from "../TokenStore.js"
+import type { TokenChange, TokenStoreBackend } from "../store/TokenStore.js"
 import {
   asks,
   failed,

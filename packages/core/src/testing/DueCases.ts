@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { TokenStoreBackend } from "../TokenStore.js"
+import type { TokenStoreBackend } from "../store/TokenStore.js"
 import { asks, failed, holds, kept, LONG, load, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What `due` promises. A due time of no or a negative wait has come already. */

@@ -1,5 +1,5 @@
 import { Effect, Option, Queue, Stream } from "effect"
-import type { TokenChange } from "../TokenStore.js"
+import type { TokenChange } from "../store/TokenStore.js"
 import {
   asks,
   ContractBroken,

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import { TokenSet } from "../TokenSet.js"
-import { TokenStore } from "../TokenStore.js"
+import { TokenSet } from "../model/TokenSet.js"
+import { TokenStore } from "../store/TokenStore.js"
 import { asks, failed, holds, kept, LONG, leased, load, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What holds when many ask at once, half of them through the other connection. */

@@ -1,6 +1,6 @@
 import { Clock, Effect, Option, Redacted } from "effect"
-import { TokenSet } from "../TokenSet.js"
-import { type RowState, TokenStore } from "../TokenStore.js"
+import { TokenSet } from "../model/TokenSet.js"
+import { type RowState, TokenStore } from "../store/TokenStore.js"
 import { asks, failed, holds, kept, LONG, leased, load, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What `load`, `put` and `remove` promise, and that keys never mix. */

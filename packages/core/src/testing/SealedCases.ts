@@ -1,8 +1,8 @@
 import { Effect, Encoding, Option, Redacted, Stream } from "effect"
-import { TokenCipher } from "../TokenCipher.js"
-import { TokenRotation } from "../TokenRotation.js"
-import { TokenSet } from "../TokenSet.js"
-import { TokenStore } from "../TokenStore.js"
+import { TokenSet } from "../model/TokenSet.js"
+import { TokenRotation } from "../store/KeyRotation.js"
+import { TokenCipher } from "../store/TokenCipher.js"
+import { TokenStore } from "../store/TokenStore.js"
 import { asks, failed, holds, kept, LONG, load, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What encryption and its `sealed` part promise; the latter holds for stores that have one. */

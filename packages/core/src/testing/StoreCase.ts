@@ -1,5 +1,5 @@
 import { Data, Effect, Predicate, Random } from "effect"
-import type { Failed, LeaseRequest, Snapshot, StoredRow, TokenStoreBackend } from "../TokenStore.js"
+import type { Failed, LeaseRequest, Snapshot, StoredRow, TokenStoreBackend } from "../store/TokenStore.js"
 
 /** A sentence that a store keeps, and the test of it. */
 export interface StoreCase {

@@ -1,0 +1,136 @@
+import { FetchHttpClient, Headers, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
+import { Context, Effect, FiberRef, identity, Option, type Predicate } from "effect"
+import type { Origins } from "./AllowedOrigins.js"
+import type { TokenHeader } from "./AuthorizationHeader.js"
+import { TokenResponse, withoutHeaders } from "./AuthorizedResponse.js"
+
+/** What came of one request. */
+export interface Hop {
+  readonly response: TokenResponse
+  /** Whether the token went all the way: not so where a layer below followed a redirect out of the token's origins. */
+  readonly carried: boolean
+  /** Whether a redirect in the answer is left to us. */
+  readonly follows: boolean
+}
+
+/** Sends one request with some headers that nobody but the declared origins sees. */
+export type Send = (
+  request: HttpClientRequest.HttpClientRequest,
+  secrets: Readonly<Record<string, string>>
+) => Effect.Effect<Hop, HttpClientError.HttpClientError>
+
+/** `client` without the part that prepares requests: run for each attempt, it would add to what it has made before. */
+export const prepared = (client: HttpClient.HttpClient): HttpClient.HttpClient => {
+  const bare: HttpClient.HttpClient = Object.assign(Object.create(client), { preprocess: Effect.succeed })
+  return HttpClient.transformResponse(bare, identity)
+}
+
+/** Sends through `client`. */
+export const makeSend = (client: HttpClient.HttpClient, header: TokenHeader, origins: Origins): Effect.Effect<Send> =>
+  Effect.map(
+    initOf(client),
+    (own): Send =>
+      (request, secrets) =>
+        Effect.withFiberRuntime((fiber) => {
+          const { name, names } = header
+          const { currentContext } = fiber
+          const tracing = fiber.getFiberRef(FiberRef.currentTracerEnabled)
+          const untraced = fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)
+          const redacted = fiber.getFiberRef(Headers.currentRedactedNames)
+          const init = Option.getOrElse(Context.getOption(currentContext, FetchHttpClient.RequestInit), () => own)
+          const state = { carried: name in secrets, follows: false }
+          let sent = request
+          for (const name in secrets) sent = HttpClientRequest.setHeader(sent, name, secrets[name] ?? "")
+
+          // The one place below every other layer that sees each request before it leaves: `followRedirects` copies all
+          // headers to any origin, and this takes ours off again. The request is a copy that nobody else holds.
+          const watch = (actual: HttpClientRequest.HttpClientRequest) => {
+            if (state.carried && actual.url !== sent.url && ("dpop" in secrets || !origins.has(actual))) {
+              Object.assign(actual, { headers: Headers.remove(actual.headers, names) })
+              state.carried = false
+            }
+            return !tracing || untraced(actual)
+          }
+
+          const inside = Context.add(currentContext, FetchHttpClient.RequestInit, visible(init, name, state))
+          const hidden = Object.keys(secrets).every((name) => redacted.includes(name))
+          return within(inside, currentContext, watch, untraced, client.execute(sent)).pipe(
+            tracing ? identity : Effect.withTracerEnabled(true),
+            hidden ? identity : Effect.locally(Headers.currentRedactedNames, [...redacted, ...names]),
+            Effect.mapBoth({
+              onSuccess: (response) => ({ response: new TokenResponse(response, names), ...state }),
+              onFailure: (error) => cleaned(error, names)
+            })
+          )
+        })
+  )
+
+/** Runs `use` with both set, and sets them back: `Effect.locally` twice, at half the price. */
+const within = <A, E>(
+  inside: Context.Context<never>,
+  outside: Context.Context<never>,
+  watch: Predicate.Predicate<HttpClientRequest.HttpClientRequest>,
+  unwatched: Predicate.Predicate<HttpClientRequest.HttpClientRequest>,
+  use: Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
+  Effect.uninterruptibleMask((restore) => {
+    const set = (context: Context.Context<never>, disabled: typeof watch) =>
+      Effect.zipRight(
+        FiberRef.set(FiberRef.currentContext, context),
+        FiberRef.set(HttpClient.currentTracerDisabledWhen, disabled)
+      )
+    const back = set(outside, unwatched)
+    return Effect.zipRight(
+      set(inside, watch),
+      Effect.matchCauseEffect(restore(use), {
+        onSuccess: (value) => Effect.as(back, value),
+        onFailure: (cause) => Effect.zipRight(back, Effect.failCause(cause))
+      })
+    )
+  })
+
+/** The options for `fetch` that a client's own layer was given. Looks into the client without sending anything. */
+export const initOf = (client: HttpClient.HttpClient): Effect.Effect<RequestInit> =>
+  HttpClient.mapRequestEffect(client, () =>
+    Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), Effect.fail)
+  )
+    .execute(HttpClientRequest.get(""))
+    .pipe(
+      Effect.flip,
+      Effect.map((found) => (Option.isOption(found) ? Option.getOrElse(found, () => ({})) : {})),
+      Effect.orElseSucceed(() => ({}))
+    )
+
+/** `fetch` follows redirects by itself, out of our sight: here it is told not to, and notes that it would have. */
+const visible = (init: RequestInit, name: string, state: { follows: boolean }): RequestInit => {
+  if ((init.redirect ?? "follow") !== "follow") return init
+  if (hidesRedirects()) {
+    // A browser drops `Authorization` on the way to another origin, and no other header.
+    return name === "authorization" ? init : { ...init, redirect: "error" }
+  }
+  return {
+    ...init,
+    get redirect(): RequestRedirect {
+      state.follows = true
+      return "manual"
+    }
+  }
+}
+
+/** In a browser a redirect that is not followed cannot be looked into. */
+const hidesRedirects = (): boolean => "document" in globalThis || "importScripts" in globalThis
+
+const cleaned = (
+  error: HttpClientError.HttpClientError,
+  names: ReadonlyArray<string>
+): HttpClientError.HttpClientError => {
+  const { cause, description, request } = error
+  const told = { request: withoutHeaders(request, names), cause, ...(description === undefined ? {} : { description }) }
+  return error._tag === "RequestError"
+    ? new HttpClientError.RequestError({ ...told, reason: error.reason })
+    : new HttpClientError.ResponseError({
+        ...told,
+        reason: error.reason,
+        response: new TokenResponse(error.response, names)
+      })
+}

@@ -1,0 +1,70 @@
+import { Effect } from "effect"
+import type { TokenResponse } from "./AuthorizedResponse.js"
+import { Refusal } from "./UnauthorizedReason.js"
+import { asksForNewer, type Challenge, claimsOf, parseChallenges, tokenChallenge } from "./WwwAuthenticate.js"
+
+/** An answer of the resource server, as a predicate sees it. */
+export interface Answer {
+  readonly status: number
+  /** By name in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  /**
+   * The beginning of the body as text: what of its first 16 KiB comes within a second. It is read only where it is
+   * asked for, and the caller can still read all of it.
+   */
+  readonly body: () => string
+}
+
+/** What an answer says of the token: good, bad, bad in a way that no newer token mends, or that its proof lacks a nonce. */
+export type Verdict = "accepted" | "rejected" | "nonce" | Refusal
+
+/** Whether an answer has to be judged at all. */
+export const isDoubtful = ({ status }: TokenResponse, rejected: ((answer: Answer) => boolean) | undefined): boolean =>
+  rejected !== undefined || status === 401 || status === 403
+
+/** Judges an answer: 401 is a rejection, unless it says `insufficient_scope`; `rejected` may find more, never less. */
+export const judge = (
+  response: TokenResponse,
+  rejected: ((answer: Answer) => boolean) | undefined
+): Effect.Effect<Verdict> => {
+  const { status } = response
+  if (status === 401 || status === 403) {
+    const challenges = challengesOf(response)
+    const challenge = tokenChallenge(challenges)
+    const error = challenge?.parameters.error
+    if (error === "insufficient_scope") {
+      return Effect.succeed(Refusal.InsufficientScope({ scope: challenge?.parameters.scope, challenges }))
+    }
+    if (status === 401) {
+      if (error === "use_dpop_nonce") return Effect.succeed("nonce")
+      const claims = challenge === undefined ? undefined : claimsOf(challenge)
+      return Effect.succeed(
+        claims === undefined || asksForNewer(claims) ? "rejected" : Refusal.ClaimsRequired({ claims, challenges })
+      )
+    }
+  }
+  return rejected === undefined ? accepted : ask(response, rejected)
+}
+
+/** What the server would take, as far as it said. */
+export const challengesOf = (response: TokenResponse): ReadonlyArray<Challenge> =>
+  parseChallenges(response.headers["www-authenticate"] ?? "")
+
+/** Asks without the body first: most predicates look at it in few cases. */
+const ask = (response: TokenResponse, rejected: (answer: Answer) => boolean): Effect.Effect<Verdict> =>
+  Effect.suspend(() => {
+    const { headers, status } = response
+    let looked = false
+    const look = () => {
+      looked = true
+      return ""
+    }
+    const verdict = rejected({ status, headers, body: look })
+    if (!looked) return verdict ? refused : accepted
+    return Effect.map(response.peek, (body) =>
+      rejected({ status, headers, body: () => body }) ? "rejected" : "accepted"
+    )
+  })
+
+const accepted: Effect.Effect<Verdict> = Effect.succeed("accepted")
+const refused: Effect.Effect<Verdict> = Effect.succeed("rejected")

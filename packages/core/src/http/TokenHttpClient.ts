@@ -1,0 +1,89 @@
+import { HttpClient, HttpClientError, type HttpClientResponse } from "@effect/platform"
+import { Effect, identity, Layer } from "effect"
+import type { InvalidOption, TokenError } from "../model/TokenError.js"
+import { TokenProvider } from "../provider/TokenProvider.js"
+import { isPassing } from "../refresh/RefreshFailure.js"
+import { TokenResponse } from "./AuthorizedResponse.js"
+import { replayable, TokenUse } from "./ReplayableBody.js"
+import type { Refusal } from "./UnauthorizedReason.js"
+import { makeRepair, type RepairOptions, type Tell } from "./UnauthorizedRetry.js"
+
+/** An `HttpClient` whose calls can also fail for want of a token. */
+export type TokenHttpClient = HttpClient.HttpClient.With<HttpClientError.HttpClientError | TokenError>
+
+/** What `TokenHttpClient.make` and its layer take. */
+export interface TokenHttpClientOptions<E = never, R = TokenProvider> extends RepairOptions {
+  /**
+   * Whose tokens are attached: the tag of an app with several APIs, or any effect that gives a provider.
+   * @default TokenProvider
+   */
+  readonly provider?: Effect.Effect<TokenProvider["Type"], E, R> | undefined
+}
+
+interface Chosen<E, R> extends TokenHttpClientOptions<E, R> {
+  readonly provider: Effect.Effect<TokenProvider["Type"], E, R>
+}
+
+function make<E, R>(options: Chosen<E, R>): Effect.Effect<TokenHttpClient, InvalidOption | E, HttpClient.HttpClient | R>
+function make(
+  options: TokenHttpClientOptions
+): Effect.Effect<TokenHttpClient, InvalidOption, HttpClient.HttpClient | TokenProvider>
+function make<E, R>(options: TokenHttpClientOptions<E, R>) {
+  return build(options, identity)
+}
+
+function layer<E, R>(
+  options: Chosen<E, R>
+): Layer.Layer<HttpClient.HttpClient, InvalidOption | E, HttpClient.HttpClient | R>
+function layer(
+  options: TokenHttpClientOptions
+): Layer.Layer<HttpClient.HttpClient, InvalidOption, HttpClient.HttpClient | TokenProvider>
+function layer<E, R>(options: TokenHttpClientOptions<E, R>) {
+  return Layer.effect(
+    HttpClient.HttpClient,
+    build(options, (error, request) =>
+      HttpClientError.isHttpClientError(error)
+        ? error
+        : new HttpClientError.RequestError({
+            request,
+            reason: isPassing(error) ? "Transport" : "Encode",
+            cause: error,
+            description: error.message
+          })
+    )
+  )
+}
+
+/** Builds HTTP clients that carry valid tokens, only to where they are meant for, and that repair rejections. */
+export const TokenHttpClient = {
+  /**
+   * The client of the context with a valid token on each request to the declared origins. A rejected token is
+   * replaced and the call made again, as the policy's `unauthorized` allows; then the caller gets the server's last
+   * answer. A request that has the header already, or that goes elsewhere, is left as it is.
+   */
+  make,
+
+  /** `make` as a layer for code that asks for a plain `HttpClient`: a `TokenError` is the `cause` of a `RequestError`. */
+  layer,
+
+  /** Runs calls with a token but without repair: a rejection is noted, and the caller gets it. */
+  withoutRetry: <A, E, R>(calls: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.provideService(calls, TokenUse, "attach"),
+
+  /** Runs calls without a token. */
+  withoutToken: <A, E, R>(calls: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.provideService(calls, TokenUse, "none"),
+
+  /** Says that the stream in a request's body gives the same bytes each time it runs, so that it may be sent again. */
+  replayable,
+
+  /** Why a response that refuses the token was not repaired; undefined for any other response. */
+  refusal: (response: HttpClientResponse.HttpClientResponse): Refusal | undefined =>
+    response instanceof TokenResponse ? response.refusal : undefined
+}
+
+const build = <E, R, Told>(options: TokenHttpClientOptions<E, R>, tell: Tell<Told>) =>
+  Effect.gen(function* () {
+    const provider: Effect.Effect<TokenProvider["Type"], E, R | TokenProvider> = options.provider ?? TokenProvider
+    return yield* makeRepair(yield* HttpClient.HttpClient, yield* provider, options, tell)
+  })

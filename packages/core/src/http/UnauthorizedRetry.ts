@@ -1,0 +1,177 @@
+import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
+import { Effect, Option } from "effect"
+import type { AccessToken } from "../model/AccessToken.js"
+import { type InvalidOption, type TokenError, TokenRejected } from "../model/TokenError.js"
+import type { TokenProvider } from "../provider/TokenProvider.js"
+import { type OriginOptions, resolveOrigins } from "./AllowedOrigins.js"
+import { type HeaderOptions, isBound, makeHeader } from "./AuthorizationHeader.js"
+import { type Hop, makeSend, prepared } from "./AuthorizedRequest.js"
+import type { TokenResponse } from "./AuthorizedResponse.js"
+import { redirected } from "./Redirect.js"
+import { type Answer, challengesOf, isDoubtful, judge, type Verdict } from "./RejectionCheck.js"
+import { canReplay, TokenUse } from "./ReplayableBody.js"
+import { Refusal } from "./UnauthorizedReason.js"
+
+/** What `TokenHttpClient` and `TokenClient` share. */
+export interface RepairOptions extends OriginOptions, HeaderOptions {
+  /**
+   * Finds rejections that are not a 401: a body that says so, a gateway's 404. It adds to the default, which is 401
+   * without `insufficient_scope`, and cannot take from it. It may be called twice for one answer.
+   */
+  readonly rejected?: ((answer: Answer) => boolean) | undefined
+}
+
+type HttpError = HttpClientError.HttpClientError
+type Request = HttpClientRequest.HttpClientRequest
+
+/** How a client tells what went wrong. */
+export type Tell<E> = (error: HttpError | TokenError, request: Request) => E
+
+/** `client` with the tokens of `provider` on its requests, and rejections repaired. */
+export const makeRepair = <E>(
+  client: HttpClient.HttpClient,
+  provider: TokenProvider["Type"],
+  options: RepairOptions,
+  tell: Tell<E>
+): Effect.Effect<HttpClient.HttpClient.With<HttpError | E>, InvalidOption> =>
+  Effect.gen(function* () {
+    const { rejected } = options
+    const origins = yield* resolveOrigins(options)
+    const header = yield* makeHeader(options)
+    const bare = prepared(client)
+    const send = yield* makeSend(bare, header, origins)
+    /** The nonce that each origin wants to see in the next proof. */
+    const nonces = new Map<string, string>()
+
+    /** One request with this token, and once more where the server wants another nonce in its proof. */
+    const attempt = (request: Request, token: AccessToken): Effect.Effect<Judged, HttpError> => {
+      if (isBound(token)) return prove(request, token, nonces.get(originOf(request)), true)
+      const sent = Effect.flatMap(header.write(token, request, undefined), (secrets) => send(request, secrets))
+      return Effect.flatMap(sent, assess)
+    }
+
+    const prove = (
+      request: Request,
+      token: AccessToken,
+      nonce: string | undefined,
+      again: boolean
+    ): Effect.Effect<Judged, HttpError> => {
+      const origin = originOf(request)
+      return header.write(token, request, nonce).pipe(
+        Effect.flatMap((secrets) => send(request, secrets)),
+        Effect.flatMap((hop) => {
+          const next = hop.response.headers["dpop-nonce"]
+          if (next !== undefined) nonces.set(origin, next)
+          return assess(hop)
+        }),
+        Effect.flatMap((judged): Effect.Effect<Judged, HttpError> => {
+          if (judged.verdict !== "nonce") return Effect.succeed(judged)
+          const challenges = challengesOf(judged.response)
+          // The nonce of this very answer: another answer may have brought an older one meanwhile.
+          const asked = judged.response.headers["dpop-nonce"] ?? nonces.get(origin)
+          if (!again || asked === nonce) {
+            return Effect.succeed({ ...judged, verdict: Refusal.NonceRequired({ challenges }) })
+          }
+          if (!canReplay(request.body)) {
+            return Effect.succeed({ ...judged, verdict: Refusal.BodyNotReplayable({ challenges }) })
+          }
+          return Effect.zipRight(judged.response.discard, prove(request, token, asked, false))
+        })
+      )
+    }
+
+    const assess = (hop: Hop): Effect.Effect<Judged> =>
+      hop.carried && isDoubtful(hop.response, rejected)
+        ? Effect.map(judge(hop.response, rejected), (verdict) => ({ ...hop, verdict }))
+        : Effect.succeed({ ...hop, verdict: "accepted" })
+
+    /** One request with a valid token; what is refused is repaired as the policy allows. */
+    const call = (request: Request, repairs: boolean): Effect.Effect<Hop, HttpError | TokenError> =>
+      Effect.flatMap(provider.get, (token) =>
+        Effect.flatMap(attempt(request, token), (first) =>
+          first.verdict === "accepted" ? Effect.succeed(first) : repair(request, repairs, token, first)
+        )
+      )
+
+    /** Goes on from an answer that was not accepted, and ends with the server's last one. */
+    const repair = (
+      request: Request,
+      repairs: boolean,
+      token: AccessToken,
+      first: Judged
+    ): Effect.Effect<Hop, HttpError | TokenError> => {
+      let last = first
+      const settle = (token: AccessToken): Effect.Effect<Hop, TokenRejected> => {
+        const { verdict } = last
+        if (verdict === "accepted") return Effect.succeed(last)
+        const challenges = challengesOf(last.response)
+        if (verdict === "nonce") return refuse(last, Refusal.NonceRequired({ challenges }))
+        if (verdict !== "rejected") return refuse(last, verdict)
+        if (!repairs) {
+          return Effect.zipRight(provider.reject(token), refuse(last, Refusal.WithoutRetry({ challenges })))
+        }
+        if (canReplay(request.body)) return new TokenRejected()
+        const renewed = Effect.zipRight(provider.reject(token), Effect.ignore(provider.get))
+        return Effect.zipRight(renewed, refuse(last, Refusal.BodyNotReplayable({ challenges })))
+      }
+      return settle(token).pipe(
+        Effect.catchTag("TokenRejected", () =>
+          // It asks for the token again: the one that was refused, or one that came meanwhile and is tried at no cost.
+          provider.use((current) =>
+            current === token && last === first
+              ? Effect.fail(new TokenRejected())
+              : last.response.discard.pipe(
+                  Effect.zipRight(attempt(request, current)),
+                  Effect.flatMap((judged) => {
+                    last = judged
+                    return settle(current)
+                  })
+                )
+          )
+        ),
+        Effect.catchTag("Unauthorized", () =>
+          refuse(last, Refusal.RetriesSpent({ challenges: challengesOf(last.response) }))
+        ),
+        Effect.onError(() => last.response.discard)
+      )
+    }
+
+    /** One request and the redirects it leads to, each judged by its own origin. */
+    const visit = (
+      request: Request,
+      repairs: boolean,
+      count: number
+    ): Effect.Effect<Response, HttpError | TokenError> =>
+      Effect.flatMap(origins.has(request) ? call(request, repairs) : send(request, {}), ({ follows, response }) => {
+        response.redirects = count
+        if (!follows || response.status < 300 || response.status >= 400) return Effect.succeed(response)
+        return Effect.flatMap(redirected(request, response, count), (next) =>
+          next === undefined
+            ? Effect.succeed(response)
+            : Effect.zipRight(response.discard, visit(next, repairs, count + 1))
+        )
+      })
+
+    return HttpClient.transform(client, (plain, given) =>
+      Effect.flatMap(TokenUse, (use): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError | E> => {
+        const request = origins.resolve(given)
+        const ours = use !== "none" && !(header.name in request.headers) && origins.has(request)
+        if (ours) return Effect.mapError(visit(request, use === "repair", 0), (error) => tell(error, request))
+        return request === given ? plain : bare.execute(request)
+      })
+    )
+  })
+
+interface Judged extends Hop {
+  readonly verdict: Verdict
+}
+
+type Response = TokenResponse
+
+const refuse = (hop: Hop, refusal: Refusal): Effect.Effect<Hop> => {
+  hop.response.refusal = refusal
+  return Effect.succeed(hop)
+}
+
+const originOf = (request: Request): string =>
+  Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: ({ origin }) => origin })

@@ -1,0 +1,178 @@
+import { type Context, Duration, Effect, Predicate } from "effect"
+import { fence } from "../refresh/Lease.js"
+import {
+  boolean,
+  type Checks,
+  checkOptions,
+  type DurationOption,
+  duration,
+  effect,
+  func,
+  kind,
+  oneOf,
+  positive
+} from "./Options.js"
+import type { SourceLimits } from "./SourceLimits.js"
+import { type ClientRejected, type GrantRejected, InvalidOption, type TokenEndpointError } from "./TokenError.js"
+import type { TokenSet } from "./TokenSet.js"
+
+/** Where tokens come from: `login` makes them from nothing, `refresh` from the current ones. Either may be absent. */
+export interface TokenSource {
+  readonly login: Effect.Effect<TokenSet, SourceError> | undefined
+  /** `newer` says that the current access token will not do, however long it still holds. */
+  readonly refresh: ((current: TokenSet, newer?: boolean) => Effect.Effect<TokenSet, SourceError>) | undefined
+  /** Tells the authorization server that these tokens are no longer wanted; best effort. */
+  readonly revoke: ((tokens: TokenSet) => Effect.Effect<void, SourceError>) | undefined
+  readonly traits: SourceTraits
+  /** Whether `login` and `refresh` run `TokenSource.fence` themselves. */
+  readonly fenced?: boolean | undefined
+}
+
+/** What a source may fail with. */
+export type SourceError = GrantRejected | TokenEndpointError | ClientRejected
+
+/** What the authorization server behind a source is like; the refresh protocol obeys it. Durations are resolved. */
+export interface SourceTraits {
+  readonly replay: "once" | "never"
+  readonly replayWindow: Duration.Duration
+  readonly earliestRefresh: Duration.Duration
+  readonly keepAlive: Duration.Duration | undefined
+  readonly refreshTokenLifetime: Duration.Duration | undefined
+  readonly revokesAccessToken: boolean
+  readonly limits: SourceLimits | undefined
+}
+
+/** How an authorization server treats refresh tokens, declared with the source and never guessed. */
+export interface TraitOptions {
+  /**
+   * What to do when a refresh token was presented and the answer was lost. `"once"`: each lost answer lets it be
+   * presented one more time, after the old access token has ended. `"never"`: callers get `RefreshInDoubt`.
+   * @default "once"
+   */
+  readonly replay?: "once" | "never" | undefined
+  /**
+   * For how long the server accepts a refresh token again after its first use; inside it a lost answer is asked for
+   * again at once.
+   * @default "0 seconds"
+   */
+  readonly replayWindow?: DurationOption | undefined
+  /**
+   * The age of an access token before which the server refuses to refresh it.
+   * @default "0 seconds"
+   */
+  readonly earliestRefresh?: DurationOption | undefined
+  /** Refresh a token that nobody used for this long, so that an idle refresh token does not end. */
+  readonly keepAlive?: DurationOption | undefined
+  /** How long a refresh token lives where the answer does not say. */
+  readonly refreshTokenLifetime?: DurationOption | undefined
+  /**
+   * Whether a refresh ends the old access token at once; then it is renewed as late as is safe.
+   * @default false
+   */
+  readonly revokesAccessToken?: boolean | undefined
+  /** How much the token endpoint can take. Give the same to each source that asks the same endpoint. */
+  readonly limits?: SourceLimits | undefined
+}
+
+/** What `TokenSource.make` takes. */
+export interface TokenSourceOptions<R1 = never, R2 = never, R3 = never> extends TraitOptions {
+  /** Gets tokens from nothing: a client's or a robot's own credentials. */
+  readonly login?: Effect.Effect<TokenSet, SourceError, R1> | undefined
+  /** Gets newer tokens from the current ones. Called only when these hold a refresh token, unless `login` is absent. */
+  readonly refresh?: ((current: TokenSet, newer?: boolean) => Effect.Effect<TokenSet, SourceError, R2>) | undefined
+  /** Called with the tokens that `forget` removed. */
+  readonly revoke?: ((tokens: TokenSet) => Effect.Effect<void, SourceError, R3>) | undefined
+  /**
+   * Whether `login` and `refresh` run `TokenSource.fence` right before each request that they send. Without, it is run
+   * before they are called, so that nothing should take long between their start and their request.
+   * @default false
+   */
+  readonly fenced?: boolean | undefined
+}
+
+/** What each trait has to be. */
+export const traitChecks = {
+  replay: oneOf("once", "never"),
+  replayWindow: duration,
+  earliestRefresh: duration,
+  keepAlive: positive,
+  refreshTokenLifetime: positive,
+  revokesAccessToken: boolean,
+  limits: kind(
+    "what `yield* SourceLimits.make({ concurrency: 5 })` gives",
+    (value) => Predicate.hasProperty(value, "inTurn") && Predicate.isFunction(value.inTurn)
+  )
+} satisfies Checks<TraitOptions>
+
+/** What each option of `TokenSource.make` has to be. */
+export const sourceChecks = {
+  ...traitChecks,
+  login: effect("an Effect that gives TokenSet.make({ … }); for a promise, Effect.tryPromise(async () => …)"),
+  refresh: func("a function from the current TokenSet to an Effect that gives TokenSet.make({ … })"),
+  revoke: func("a function from the removed TokenSet to an Effect"),
+  fenced: boolean
+} satisfies Checks<TokenSourceOptions>
+
+/** The traits among `options`. */
+export const traitsOf = ({
+  earliestRefresh,
+  keepAlive,
+  limits,
+  refreshTokenLifetime,
+  replay,
+  replayWindow,
+  revokesAccessToken
+}: TraitOptions): TraitOptions => ({
+  ...{ earliestRefresh, keepAlive, limits, refreshTokenLifetime, replay, replayWindow, revokesAccessToken }
+})
+
+/** Constructors of `TokenSource`. */
+export const TokenSource = {
+  /**
+   * Fails where this process may not send a token request any more, since it slept, or lost the right to refresh to
+   * another process. A source that has work to do before its request (a signature, discovery) runs it after that work.
+   */
+  fence,
+
+  /** Makes a source of any pair of effects; what they require is taken once, here. */
+  make: <R1 = never, R2 = never, R3 = never>(
+    options: TokenSourceOptions<R1, R2, R3>
+  ): Effect.Effect<TokenSource, InvalidOption, R1 | R2 | R3> =>
+    Effect.gen(function* () {
+      yield* checkOptions(options, sourceChecks)
+      const { login, refresh, revoke } = options
+      if (login === undefined && refresh === undefined) {
+        return yield* new InvalidOption({ option: "source", expected: "a login, a refresh, or both" })
+      }
+      if (refresh === undefined) {
+        for (const option of OF_REFRESH) {
+          const expected = "a source with a refresh: without, it has no effect"
+          if (options[option] !== undefined) return yield* new InvalidOption({ option, expected })
+        }
+      }
+      const context: Context.Context<R1 | R2 | R3> = yield* Effect.context<R1 | R2 | R3>()
+      return {
+        login: login === undefined ? undefined : Effect.provide(login, context),
+        refresh:
+          refresh === undefined ? undefined : (current, newer) => Effect.provide(refresh(current, newer), context),
+        revoke: revoke === undefined ? undefined : (tokens) => Effect.provide(revoke(tokens), context),
+        traits: resolveTraits(options),
+        fenced: options.fenced
+      }
+    })
+}
+
+const OF_REFRESH = ["replay", "replayWindow", "earliestRefresh", "keepAlive", "refreshTokenLifetime"] as const
+
+const resolveTraits = (options: TraitOptions): SourceTraits => {
+  const { keepAlive, refreshTokenLifetime } = options
+  return {
+    replay: options.replay ?? "once",
+    replayWindow: Duration.decode(options.replayWindow ?? "0 seconds"),
+    earliestRefresh: Duration.decode(options.earliestRefresh ?? "0 seconds"),
+    keepAlive: keepAlive && Duration.decode(keepAlive),
+    refreshTokenLifetime: refreshTokenLifetime && Duration.decode(refreshTokenLifetime),
+    revokesAccessToken: options.revokesAccessToken ?? false,
+    limits: options.limits
+  }
+}

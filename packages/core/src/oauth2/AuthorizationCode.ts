@@ -1,0 +1,95 @@
+import type { HttpClient } from "@effect/platform"
+import { Effect, Redacted } from "effect"
+import * as OAuth from "oauth4webapi"
+import { checkOptions } from "../model/Options.js"
+import { clean } from "../model/SafeText.js"
+import { GrantRejected, type InvalidOption } from "../model/TokenError.js"
+import type { TokenSet } from "../model/TokenSet.js"
+import { type SourceError, TokenSource, traitsOf } from "../model/TokenSource.js"
+import { authorizationCodeChecks } from "./GrantChecks.js"
+import { makeClient, type RefreshOptions, scopeText } from "./OAuth2Client.js"
+import { endpointOption, inTime } from "./TokenEndpointClient.js"
+
+/** A source that refreshes, and the way a person gets its first tokens in a browser. */
+export interface AuthorizationCode extends TokenSource {
+  /** A new address to send the person to, with what `exchange` needs when they come back: keep both in their session. */
+  readonly authorize: Effect.Effect<Authorization>
+  /**
+   * Turns the address that the person came back to into tokens, for the provider's `put`. Checks state and issuer
+   * (RFC 9207) first; a person who declined, or an address that answers another request, is a `GrantRejected`.
+   */
+  readonly exchange: (
+    callback: string | URL,
+    started: Pick<Authorization, "state" | "verifier">
+  ) => Effect.Effect<TokenSet, SourceError>
+}
+
+/** One login that a person has been sent to. */
+export interface Authorization {
+  readonly url: string
+  readonly state: string
+  /** The PKCE code verifier (RFC 7636). */
+  readonly verifier: Redacted.Redacted
+}
+
+/** What `authorizationCode` takes. */
+export interface AuthorizationCodeOptions extends RefreshOptions {
+  /** The login page's address; `OAuth2.discover` gives it. */
+  readonly authorizationEndpoint?: string | undefined
+  /** Where the person comes back to, as registered. */
+  readonly redirectUri: string
+  /** More parameters of the login page's address: `prompt`, `access_type`, `audience`. */
+  readonly authorizationParameters?: Readonly<Record<string, string>> | undefined
+  /** Whether the callback always names the issuer (RFC 9207), as `OAuth2.discover` finds out. */
+  readonly issuerInCallback?: boolean | undefined
+}
+
+/** Tokens that a person agrees to in a browser: the authorization code grant (RFC 6749 section 4.1) with PKCE, always. */
+export const authorizationCode = (
+  options: AuthorizationCodeOptions
+): Effect.Effect<AuthorizationCode, InvalidOption, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const { clientId, issuer, redirectUri } = options
+    yield* checkOptions(options, authorizationCodeChecks)
+    const { grant, refresh, revoke } = yield* makeClient(options)
+    const page = yield* endpointOption("authorizationEndpoint", options.authorizationEndpoint)
+    const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
+    const server = {
+      issuer: issuer ?? "unknown",
+      authorization_response_iss_parameter_supported: issuer !== undefined && options.issuerInCallback === true
+    }
+
+    const authorize = Effect.gen(function* () {
+      const state = OAuth.generateRandomState()
+      const verifier = OAuth.generateRandomCodeVerifier()
+      const challenge = yield* Effect.promise(() => OAuth.calculatePKCECodeChallenge(verifier))
+      const url = new URL(page)
+      const fields = {
+        ...options.authorizationParameters,
+        ...{ response_type: "code", client_id: clientId, redirect_uri: redirectUri, scope: scopeText(options.scope) },
+        ...{ state, code_challenge: challenge, code_challenge_method: "S256" }
+      }
+      for (const [name, value] of Object.entries(fields)) if (value !== undefined) url.searchParams.set(name, value)
+      return { url: url.href, state, verifier: Redacted.make(verifier) }
+    })
+
+    const exchange: AuthorizationCode["exchange"] = Effect.fnUntraced(function* (callback, { state, verifier }) {
+      const code = yield* Effect.try({
+        try: () => {
+          const { searchParams } = new URL(callback, redirectUri)
+          if (issuer === undefined) searchParams.delete("iss")
+          return OAuth.validateAuthResponse(server, { client_id: clientId }, searchParams, state).get("code") ?? ""
+        },
+        catch: (error) =>
+          new GrantRejected({
+            code: error instanceof OAuth.AuthorizationResponseError ? clean(error.error, [], 80) : "invalid_response"
+          })
+      })
+      if (code === "") return yield* new GrantRejected({ code: "invalid_response" })
+      return yield* inTime(
+        grant("authorization_code", { code: Redacted.make(code), redirect_uri: redirectUri, code_verifier: verifier })
+      )
+    })
+
+    return { ...source, authorize, exchange }
+  })

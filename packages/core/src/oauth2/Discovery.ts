@@ -1,0 +1,65 @@
+import type { HttpClient } from "@effect/platform"
+import { Effect } from "effect"
+import * as OAuth from "oauth4webapi"
+import { type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
+import type { SourceError } from "../model/TokenSource.js"
+import { accept } from "./ErrorResponse.js"
+import { endpointOption, inTime, makeSend, type TokenRequest } from "./TokenEndpointClient.js"
+
+/** What an authorization server says about itself, under the names that the options here have: spread it into them. */
+export interface Endpoints {
+  readonly issuer: string
+  readonly tokenEndpoint: string
+  readonly authorizationEndpoint?: string | undefined
+  readonly deviceAuthorizationEndpoint?: string | undefined
+  readonly revocationEndpoint?: string | undefined
+  readonly issuerInCallback?: boolean | undefined
+}
+
+/** Asks an issuer for its endpoints: by OpenID Connect Discovery, else by RFC 8414. What names another issuer is not believed. */
+export const discover = (
+  issuer: string
+): Effect.Effect<Endpoints, InvalidOption | SourceError, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const identifier = yield* endpointOption("issuer", issuer)
+    const send = yield* makeSend
+    const ask = (algorithm: "oidc" | "oauth2") =>
+      Effect.flatMap(
+        Effect.tryPromise({
+          try: () => requestOf(identifier, algorithm),
+          catch: () => unreadable("no address for metadata")
+        }),
+        send
+      )
+    const oidc = yield* ask("oidc")
+    const answer = oidc.status >= 400 && oidc.status < 500 ? yield* ask("oauth2") : oidc
+    yield* accept(answer, {})
+    const found = yield* Effect.tryPromise({
+      try: () => OAuth.processDiscoveryResponse(identifier, Response.json(answer.body ?? null)),
+      catch: () => unreadable(`no metadata of this issuer, at ${answer.from}`)
+    })
+    if (found.token_endpoint === undefined)
+      return yield* unreadable(`the metadata name no token endpoint, at ${answer.from}`)
+    return {
+      issuer: found.issuer,
+      tokenEndpoint: found.token_endpoint,
+      authorizationEndpoint: found.authorization_endpoint,
+      deviceAuthorizationEndpoint: found.device_authorization_endpoint,
+      revocationEndpoint: found.revocation_endpoint,
+      issuerInCallback: found.authorization_response_iss_parameter_supported
+    }
+  }).pipe(inTime)
+
+const requestOf = (issuer: URL, algorithm: "oidc" | "oauth2"): Promise<TokenRequest> =>
+  new Promise((resolve, reject) => {
+    OAuth.discoveryRequest(issuer, {
+      algorithm,
+      [OAuth.allowInsecureRequests]: true, // the issuer's address was checked before
+      [OAuth.customFetch]: (url, { headers }) => {
+        resolve({ method: "GET", url, headers, secrets: [] })
+        return new Promise<never>(() => {})
+      }
+    }).catch(reject)
+  })
+
+const unreadable = (detail: string) => new TokenEndpointError({ reason: "unreadable", detail })

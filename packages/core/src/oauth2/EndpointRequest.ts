@@ -1,0 +1,168 @@
+import { Effect, Option, Predicate, Redacted, Schema } from "effect"
+import {
+  boolean,
+  type Check,
+  type Checks,
+  every,
+  kind,
+  listing,
+  nested,
+  oneOf,
+  record,
+  required
+} from "../model/Options.js"
+import { InvalidOption } from "../model/TokenError.js"
+import type { TokenSet } from "../model/TokenSet.js"
+import { traitChecks } from "../model/TokenSource.js"
+import { endpoint } from "../transport/SafeUrl.js"
+import { clientChecks } from "./ClientAuthentication.js"
+import type { TokenEndpointOptions } from "./TokenEndpoint.js"
+import { endpointOption, type TokenRequest } from "./TokenEndpointClient.js"
+import { answerChecks, fieldChecks } from "./TokenResponse.js"
+
+/** One request, declared as data. Without `form` and `json` it has no body. */
+export interface EndpointRequest {
+  /** `https`, or `http` on the loopback. */
+  readonly url: string
+  /** @default "POST" */
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | undefined
+  readonly headers?: Readonly<Record<string, Field>> | undefined
+  /** Parameters in the address. */
+  readonly query?: Readonly<Record<string, Field>> | undefined
+  /** A form-encoded body. */
+  readonly form?: Readonly<Record<string, Field>> | undefined
+  /** A JSON body. */
+  readonly json?: JsonFields | undefined
+}
+
+/** A value, or where in the current tokens to find it. What is undefined is left out; what is `Redacted` stays out of errors. */
+export type Field = Value | ((current: TokenSet) => Value)
+type Value = string | number | boolean | Redacted.Redacted | undefined
+
+/** A JSON object of fields. */
+export interface JsonFields {
+  readonly [name: string]: Field | JsonFields | ReadonlyArray<Field | JsonFields>
+}
+
+/** The refresh token in hand. */
+export const refreshToken: Field = (current) => current.refreshToken
+
+/** The access token in hand. */
+export const accessToken: Field = (current) => (current.hasAccessToken ? current.accessToken : undefined)
+
+const value: Check = kind(
+  "text, a number, true or false, Redacted, or a function from the current TokenSet to one of these",
+  (value) =>
+    Predicate.isString(value) ||
+    Predicate.isNumber(value) ||
+    Predicate.isBoolean(value) ||
+    Predicate.isFunction(value) ||
+    Redacted.isRedacted(value)
+)
+const values = record("values by name", value)
+const json: Check = (given, option) =>
+  Array.isArray(given)
+    ? listing("a list of values", json)(given, option)
+    : Predicate.isRecord(given) && !Redacted.isRedacted(given)
+      ? record("values by name", json)(given, option)
+      : value(given, option)
+
+/** What each part of a request has to be. */
+export const requestChecks = {
+  url: required(endpoint),
+  method: oneOf("GET", "POST", "PUT", "PATCH"),
+  headers: values,
+  query: values,
+  form: values,
+  json: every(
+    record("values by name", () => undefined),
+    json
+  )
+} satisfies Checks<EndpointRequest>
+
+/** What each option of `TokenEndpoint.make` has to be. */
+export const endpointChecks = {
+  ...clientChecks,
+  ...answerChecks,
+  ...traitChecks,
+  login: nested(requestChecks),
+  refresh: nested(requestChecks),
+  revoke: nested(requestChecks),
+  fields: nested(fieldChecks),
+  schema: kind("a Schema from the answer to what TokenSet.make takes", Schema.isSchema),
+  extendsAccessToken: boolean
+} satisfies Checks<TokenEndpointOptions>
+
+/** Makes one request, with the proof of the client in it. */
+export type Build = (
+  proof: { readonly form: URLSearchParams; readonly headers: Headers },
+  current?: TokenSet
+) => TokenRequest
+
+/** Checks a declared request, or names what is wrong with it. */
+export const makeBuild = Effect.fnUntraced(function* (option: string, request: EndpointRequest) {
+  const base = yield* endpointOption(`${option}.url`, request.url)
+  const { method = "POST" } = request
+  const bodyless = request.form === undefined && request.json === undefined
+  if (!["GET", "POST", "PUT", "PATCH"].includes(method) || (method === "GET" && !bodyless)) {
+    return yield* new InvalidOption({ option: `${option}.method`, expected: "GET without a body, POST, PUT or PATCH" })
+  }
+  if (request.form !== undefined && request.json !== undefined) {
+    return yield* new InvalidOption({ option: `${option}.json`, expected: "no form beside it" })
+  }
+  const build: Build = (proof, current) => {
+    const secrets: Array<string> = []
+    const plain = (field: Field) => plainOf(field, current, secrets)
+    const url = new URL(base)
+    const headers = new Headers({ accept: "application/json" })
+    for (const [name, value] of entries(request.headers, plain)) headers.set(name, value)
+    for (const [name, value] of proof.headers) headers.set(name, value)
+    for (const [name, value] of entries(request.query, plain)) url.searchParams.set(name, value)
+    if (bodyless) for (const [name, value] of proof.form) url.searchParams.set(name, value)
+    const body =
+      request.json !== undefined
+        ? {
+            text: JSON.stringify({ ...jsonOf(request.json, plain), ...Object.fromEntries(proof.form) }),
+            type: "application/json"
+          }
+        : request.form !== undefined
+          ? { text: `${new URLSearchParams([...entries(request.form, plain), ...proof.form])}`, type: FORM }
+          : undefined
+    return { method, url: url.href, headers: Object.fromEntries(headers), body, secrets }
+  }
+  const tried = Option.liftThrowable(build)({ form: new URLSearchParams(), headers: new Headers() })
+  if (Option.isNone(tried)) return yield* new InvalidOption({ option, expected: "headers and fields that can be sent" })
+  return build
+})
+
+const FORM = "application/x-www-form-urlencoded"
+
+const plainOf = (
+  field: Field,
+  current: TokenSet | undefined,
+  secrets: Array<string>
+): string | number | boolean | undefined => {
+  const value = Predicate.isFunction(field) ? (current === undefined ? undefined : field(current)) : field
+  if (!Redacted.isRedacted(value)) return value
+  const secret = `${Redacted.value(value)}`
+  secrets.push(secret, encodeURIComponent(secret))
+  return secret
+}
+
+type Plain = (field: Field) => string | number | boolean | undefined
+
+const entries = (fields: Readonly<Record<string, Field>> | undefined, plain: Plain): Array<[string, string]> =>
+  Object.entries(fields ?? {}).flatMap(([name, field]) => {
+    const value = plain(field)
+    return value === undefined ? [] : [[name, `${value}`]]
+  })
+
+const jsonOf = (fields: JsonFields, plain: Plain): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, jsonValue(value, plain)]))
+
+const jsonValue = (value: JsonFields[string], plain: Plain): unknown =>
+  isList(value) ? value.map((item) => jsonValue(item, plain)) : isField(value) ? plain(value) : jsonOf(value, plain)
+
+const isList = (value: JsonFields[string]): value is ReadonlyArray<Field | JsonFields> => Array.isArray(value)
+
+const isField = (value: Field | JsonFields): value is Field => !Predicate.isRecord(value) || Redacted.isRedacted(value)

@@ -1,0 +1,160 @@
+import { Duration, Effect, Option, Predicate } from "effect"
+import { type Checks, func, oneOf, record } from "../model/Options.js"
+import { clean } from "../model/SafeText.js"
+import { ClientRejected, GrantRejected, TokenEndpointError } from "../model/TokenError.js"
+import type { SourceError } from "../model/TokenSource.js"
+import * as Expiry from "./Expiry.js"
+import { type Answer, placeOf } from "./TokenEndpointClient.js"
+
+/** What an answer that is no token means. `lost`: the request may have taken effect, and its answer is lost. */
+export type Meaning = "refused" | "client" | "throttled" | "unavailable" | "lost"
+
+/** How errors of one provider are told. */
+export interface ErrorOptions {
+  /**
+   * Finds the error code in a body, also in one that came with 200; undefined where it is no error.
+   * @default the field `error`
+   */
+  readonly errorCode?: ((body: unknown) => string | undefined) | undefined
+  /**
+   * What codes of this provider mean; they come before the standard ones. A status counts as the code of an answer
+   * that has none: `{ bad_refresh_token: "refused", "401": "refused", "Access Denied": "throttled" }`.
+   */
+  readonly errors?: Readonly<Record<string, Meaning>> | undefined
+}
+
+/** What each option of errors has to be. */
+export const errorChecks = {
+  errorCode: func("a function that finds the error code in a body"),
+  errors: record(
+    'meanings by code, such as { bad_refresh_token: "refused" }',
+    oneOf("refused", "client", "throttled", "unavailable", "lost")
+  )
+} satisfies Checks<ErrorOptions>
+
+/** Fails with what the error in an answer means, if it is one: whatever its status. */
+export const accept = (answer: Answer, options: ErrorOptions): Effect.Effect<void, SourceError> => {
+  const failure = failureOf(answer, options)
+  return failure === undefined ? Effect.void : Effect.fail(failure)
+}
+
+const failureOf = (answer: Answer, options: ErrorOptions): SourceError | undefined => {
+  const { headers, now, status } = answer
+  const told = codeOf(answer, options)
+  if (told === undefined && status >= 200 && status < 300) return undefined
+  const declared = options.errors ?? {}
+  const meaning =
+    (told === undefined ? undefined : (own(declared, told) ?? own(MEANINGS, told))) ??
+    own(declared, `${status}`) ??
+    own(MEANINGS, `${status}`) ??
+    "unavailable"
+  const code = told === undefined ? undefined : clean(told, answer.secrets, 80)
+  const detail = detailOf(answer, code)
+  switch (meaning) {
+    case "refused":
+      return new GrantRejected({ code: code ?? `HTTP ${status}`, status })
+    case "client":
+      return new ClientRejected({ code: code ?? "invalid_client", status, detail })
+    default:
+      return new TokenEndpointError({
+        reason: meaning === "lost" ? "timeout" : meaning,
+        status,
+        code,
+        retryAfter: retryAfter(headers["retry-after"], now),
+        detail
+      })
+  }
+}
+
+/** What the server said, or else what its answer was, and where it came from unless an error code tells enough. */
+const detailOf = (answer: Answer, code: string | undefined): string | undefined => {
+  const { body, from, headers, secrets, status } = answer
+  const text = description(body)
+  const told = text === undefined ? undefined : clean(text, secrets, 200)
+  if (code !== undefined) return told
+  if (status < 400) {
+    const { location } = headers
+    const target = location === undefined ? "" : ` to ${placeOf(location, secrets, `https://${from}`)}`
+    return `a redirect${target}, not followed, at ${from}`
+  }
+  const parts = [told ?? STATUSES[status], isHtml(answer) ? "an HTML page" : undefined].filter(Predicate.isNotUndefined)
+  return [...parts, `at ${from}`].join(", ")
+}
+
+/** Whether somebody answered who speaks to people: a login page, a proxy, a wrong path. */
+export const isHtml = ({ body, headers }: Answer): boolean =>
+  /^text\/html\b/i.test(headers["content-type"] ?? "") ||
+  (Predicate.isString(body) && /^\s*<(?:!doctype|html)/i.test(body))
+
+const STATUSES: Readonly<Record<number, string>> = {
+  404: "nothing is there",
+  405: "the method is not allowed",
+  410: "nothing is there any more",
+  415: "the form of the body is not accepted"
+}
+
+/** The error code in an answer, if it has one. */
+export const codeOf = ({ body }: Answer, { errorCode = standardCode }: ErrorOptions): string | undefined =>
+  safely(errorCode, body)
+
+/**
+ * An error code for answers that tell success in their body: where the value at `path` is none of `good`, the code is
+ * what stands at `code`, or that value itself. `failsUnless("ok", [true], "error")`, `failsUnless("code", [0])`.
+ */
+export const failsUnless =
+  (path: string, good: ReadonlyArray<unknown>, code = path) =>
+  (body: unknown): string | undefined => {
+    const value = Expiry.at(body, path)
+    if (value === undefined || good.includes(value)) return standardCode(body)
+    const told = Expiry.at(body, code)
+    return Predicate.isString(told) || Predicate.isNumber(told) ? `${told}` : `${value}`
+  }
+
+/** Reads a body with a caller's function; one that did not expect this body has nothing to say about it. */
+export const safely = <A>(reader: (body: unknown) => A | undefined, body: unknown): A | undefined =>
+  Option.getOrUndefined(Option.liftThrowable(reader)(body))
+
+/** Error codes (RFC 6749 section 5.2, RFC 7591 section 3.2.2, RFC 8628 section 3.5, RFC 8693 section 2.2.2, RFC 9449 section 5), then statuses. */
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  invalid_grant: "refused",
+  invalid_client: "client",
+  unauthorized_client: "client",
+  unsupported_grant_type: "client",
+  unsupported_token_type: "client",
+  invalid_scope: "client",
+  invalid_request: "client",
+  invalid_target: "client",
+  invalid_client_metadata: "client",
+  invalid_dpop_proof: "client",
+  server_error: "unavailable",
+  temporarily_unavailable: "unavailable",
+  use_dpop_nonce: "unavailable",
+  slow_down: "throttled",
+  "401": "client",
+  "429": "throttled",
+  // A gateway gave up waiting for a server that may still be at work, or done.
+  "504": "lost",
+  "524": "lost"
+}
+
+const own = (meanings: Readonly<Record<string, Meaning>>, code: string): Meaning | undefined =>
+  Object.hasOwn(meanings, code) ? meanings[code] : undefined
+
+const standardCode = (body: unknown): string | undefined => {
+  const error = Expiry.at(body, "error")
+  const code = Predicate.isRecord(error) ? (error.code ?? error.type ?? "error") : error
+  if (code === true) return "error"
+  return (Predicate.isString(code) && code !== "") || (Predicate.isNumber(code) && code !== 0) ? `${code}` : undefined
+}
+
+const description = (body: unknown): string | undefined =>
+  ["error_description", "error.message", "message"].map((path) => Expiry.at(body, path)).find(Predicate.isString)
+
+const DAY = Duration.toMillis("1 day")
+
+/** Both forms of RFC 9110 section 10.2.3, as milliseconds, a day at most. */
+const retryAfter = (header: string | undefined, now: number): number | undefined => {
+  if (header === undefined) return undefined
+  const wait = /^\s*\d+(?:\.\d+)?\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(Math.ceil(wait), 0), DAY)
+}

@@ -1,0 +1,156 @@
+import type { HttpClient } from "@effect/platform"
+import { Clock, Duration, Effect, Redacted } from "effect"
+import { generateRandomState } from "oauth4webapi"
+import { checkOptions, type DurationOption } from "../model/Options.js"
+import { InvalidOption, TokenEndpointError } from "../model/TokenError.js"
+import { TokenSet } from "../model/TokenSet.js"
+import { type SourceError, TokenSource, traitsOf } from "../model/TokenSource.js"
+import { importKey, type PrivateKeyOptions, sign } from "../transport/SigningKey.js"
+import { credentialsChecks, jwtBearerChecks, refreshTokenChecks, tokenExchangeChecks } from "./GrantChecks.js"
+import { makeClient, type OAuth2Options, type RefreshOptions, scopeText } from "./OAuth2Client.js"
+
+export type { PrivateKeyOptions } from "../transport/SigningKey.js"
+export * from "./AuthorizationCode.js"
+export type { ClientKeyOptions, ClientOptions } from "./ClientAuthentication.js"
+export * from "./DeviceAuthorization.js"
+export * from "./Discovery.js"
+export type { OAuth2Options, RefreshOptions } from "./OAuth2Client.js"
+
+/** A source, or the option that cannot work. Making it sends nothing. */
+export type MadeSource<R = never> = Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient | R>
+
+/** A client's own tokens, by its own credentials (RFC 6749 section 4.4). There is nothing to refresh: each renewal is a login. */
+export const clientCredentials = (options: OAuth2Options): MadeSource =>
+  Effect.gen(function* () {
+    yield* checkOptions(options, credentialsChecks)
+    const { clientAuthentication, clientSecret, privateKey } = options
+    if (clientSecret === undefined && "clientSecret" in options && !privateKey && clientAuthentication === undefined) {
+      // Most often an environment variable that is not set.
+      const expected = "Redacted.make of a secret that is not empty; for a client without one, leave it out"
+      return yield* new InvalidOption({ option: "clientSecret", expected })
+    }
+    const client = yield* makeClient(options)
+    const login = client.grant("client_credentials", { scope: scopeText(options.scope) })
+    return yield* TokenSource.make({
+      ...traitsOf(options),
+      fenced: true,
+      login: Effect.map(login, (tokens) => new TokenSet({ ...tokens, refreshToken: undefined })),
+      revoke: client.revoke
+    })
+  })
+
+/** Tokens that a person once agreed to (RFC 6749 section 6). The first ones come from the app, by the provider's `put`. */
+export const refreshToken = (options: RefreshOptions): MadeSource =>
+  Effect.gen(function* () {
+    yield* checkOptions(options, refreshTokenChecks)
+    const { refresh, revoke } = yield* makeClient(options)
+    return yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
+  })
+
+/** Tokens for an assertion that somebody signed (RFC 7523 section 2.1): a service account's own key, or another server's JWT. */
+export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R> =>
+  Effect.gen(function* () {
+    yield* checkOptions(options, jwtBearerChecks)
+    const client = yield* makeClient(options)
+    const assertion = options.assertion ?? (yield* makeSigned(options))
+    const login = Effect.flatMap(assertion, (signed) =>
+      client.grant("urn:ietf:params:oauth:grant-type:jwt-bearer", {
+        assertion: signed,
+        scope: scopeText(options.scope)
+      })
+    )
+    return yield* TokenSource.make({
+      ...traitsOf(options),
+      fenced: true,
+      login,
+      refresh: client.refresh,
+      revoke: client.revoke
+    })
+  })
+
+/** Tokens for another token (RFC 8693). The subject token is asked for anew at each login. */
+export const tokenExchange = <R = never>(options: TokenExchangeOptions<R>): MadeSource<R> =>
+  Effect.gen(function* () {
+    yield* checkOptions(options, tokenExchangeChecks)
+    const client = yield* makeClient(options)
+    const { actorToken = Effect.succeed(undefined), subjectToken } = options
+    const login = Effect.flatMap(Effect.zip(subjectToken, actorToken), ([subject, actor]) =>
+      client.grant("urn:ietf:params:oauth:grant-type:token-exchange", {
+        subject_token: subject,
+        subject_token_type: tokenType(options.subjectTokenType),
+        actor_token: actor,
+        actor_token_type: actor === undefined ? undefined : tokenType(options.actorTokenType),
+        requested_token_type: options.requestedTokenType,
+        scope: scopeText(options.scope)
+      })
+    )
+    return yield* TokenSource.make({
+      ...traitsOf(options),
+      fenced: true,
+      login,
+      refresh: client.refresh,
+      revoke: client.revoke
+    })
+  })
+
+/** What `jwtBearer` takes: an assertion, or the key to sign one with. */
+export interface JwtBearerOptions<R = never> extends Anonymous {
+  /** An assertion that comes from elsewhere, asked for at each login. */
+  readonly assertion?: Effect.Effect<Redacted.Redacted, SourceError, R> | undefined
+  /** The key that signs a new assertion for each attempt. */
+  readonly signingKey?: PrivateKeyOptions | undefined
+  /** Who signs: the `iss` claim. @default `clientId` */
+  readonly issuedBy?: string | undefined
+  /** For whom the token is: the `sub` claim. @default `issuedBy` */
+  readonly subject?: string | undefined
+  /** The `aud` claim. @default the issuer, else the token endpoint */
+  readonly assertionAudience?: string | undefined
+  /** More claims of the assertion: Google wants `scope` here. */
+  readonly claims?: Readonly<Record<string, string>> | undefined
+  /** How long an assertion is good for. @default "5 minutes" */
+  readonly assertionLifetime?: DurationOption | undefined
+}
+
+/** What `tokenExchange` takes. */
+export interface TokenExchangeOptions<R = never> extends Anonymous {
+  readonly subjectToken: Effect.Effect<Redacted.Redacted, SourceError, R>
+  /** A token type identifier (RFC 8693 section 3). @default "urn:ietf:params:oauth:token-type:access_token" */
+  readonly subjectTokenType?: string | undefined
+  /** Who acts for the subject. */
+  readonly actorToken?: Effect.Effect<Redacted.Redacted, SourceError, R> | undefined
+  /** @default "urn:ietf:params:oauth:token-type:access_token" */
+  readonly actorTokenType?: string | undefined
+  readonly requestedTokenType?: string | undefined
+}
+
+/** Grants whose own token may be proof enough: without a `clientId` no client is named. */
+export interface Anonymous extends Omit<RefreshOptions, "clientId"> {
+  readonly clientId?: string | undefined
+}
+
+const tokenType = (type = "urn:ietf:params:oauth:token-type:access_token") => type
+
+const makeSigned = Effect.fnUntraced(function* (options: Omit<JwtBearerOptions, "assertion">) {
+  const issuedBy = options.issuedBy ?? options.clientId
+  if (options.signingKey === undefined) {
+    return yield* new InvalidOption({ option: "signingKey", expected: "a private key, or an assertion instead" })
+  }
+  if (issuedBy === undefined)
+    return yield* new InvalidOption({ option: "issuedBy", expected: "who signs the assertion" })
+  const key = yield* importKey("signingKey", options.signingKey)
+  const lifetime = Duration.toSeconds(options.assertionLifetime ?? "5 minutes")
+  const fixed = {
+    iss: issuedBy,
+    sub: options.subject ?? issuedBy,
+    aud: options.assertionAudience ?? options.issuer ?? options.tokenEndpoint
+  }
+  return Effect.gen(function* () {
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const unique = { jti: generateRandomState(), iat: now, exp: now + Math.ceil(lifetime) }
+    return Redacted.make(yield* sign(key, {}, { ...fixed, ...options.claims, ...unique }))
+  }).pipe(
+    Effect.mapError(
+      () => new TokenEndpointError({ reason: "unreachable", detail: "the assertion could not be signed" })
+    )
+  )
+})

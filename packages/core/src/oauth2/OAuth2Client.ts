@@ -1,0 +1,158 @@
+import { Effect, Predicate, type Redacted } from "effect"
+import type * as OAuth from "oauth4webapi"
+import { GrantRejected, InvalidOption, TokenEndpointError } from "../model/TokenError.js"
+import { TokenSet } from "../model/TokenSet.js"
+import type { SourceError, TraitOptions } from "../model/TokenSource.js"
+import * as Dpop from "../transport/DpopProof.js"
+import { generateKey } from "../transport/SigningKey.js"
+import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
+import { accept, codeOf } from "./ErrorResponse.js"
+import { buildRequest, type Kind, type Parameters, revocationRequest, tokenRequest } from "./OAuth2Request.js"
+import { type Answer, endpointOption, makeSend } from "./TokenEndpointClient.js"
+import { type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
+
+/** What every grant of `OAuth2` takes. */
+export interface OAuth2Options extends ClientOptions, AnswerOptions, TraitOptions {
+  /** Where tokens are asked for: `https`, or `http` on the loopback. */
+  readonly tokenEndpoint: string
+  /** Where tokens are ended (RFC 7009). With it, `forget` revokes what it removed. */
+  readonly revocationEndpoint?: string | undefined
+  /** The issuer identifier, as `OAuth2.discover` gives it. */
+  readonly issuer?: string | undefined
+  /** The scopes to ask for. */
+  readonly scope?: string | ReadonlyArray<string> | undefined
+  /** More form fields for the token request: `audience`, `resource`. Never a secret. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined
+  /** More headers for the token request. Never a secret. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /**
+   * Binds tokens to a key of their own (DPoP, RFC 9449), made at the first request and kept with them.
+   * @default false
+   */
+  readonly dpop?: boolean | undefined
+}
+
+/** What the grants take that give refresh tokens. */
+export interface RefreshOptions extends OAuth2Options {
+  /**
+   * What a refresh says about scopes: nothing, the ones that were granted, or `scope` as given here.
+   * @default "omit"
+   */
+  readonly scopeOnRefresh?: "omit" | "original" | "explicit" | undefined
+}
+
+/** A client at one authorization server. */
+export interface OAuth2Client {
+  /** Asks for tokens, once; with `proofKey`, for tokens bound to that key. */
+  readonly grant: (
+    grantType: string,
+    parameters: Parameters,
+    proofKey?: Redacted.Redacted
+  ) => Effect.Effect<TokenSet, SourceError>
+  /** Asks for newer tokens. */
+  readonly refresh: (current: TokenSet) => Effect.Effect<TokenSet, SourceError>
+  /** Ends the grant behind these tokens, or the access token where there is no more to end; undefined without an endpoint. */
+  readonly revoke: ((tokens: TokenSet) => Effect.Effect<void, SourceError>) | undefined
+  /** Any request as this client. */
+  readonly ask: (kind: Kind, parameters: Parameters) => Effect.Effect<Answer, TokenEndpointError>
+}
+
+/** A client of options that were checked. Takes the `HttpClient`. Without a `clientId` it asks as nobody. */
+export const makeClient = Effect.fnUntraced(function* (
+  options: Omit<RefreshOptions, "clientId"> & { readonly clientId?: string | undefined },
+  endpoints: Partial<OAuth.AuthorizationServer> = {}
+) {
+  const { clientSecret, dpop = false, scope, scopeOnRefresh = "omit" } = options
+  const url = yield* endpointOption("tokenEndpoint", options.tokenEndpoint)
+  const revocation = options.revocationEndpoint
+  if (scopeOnRefresh === "explicit" && scope === undefined) {
+    return yield* new InvalidOption({
+      option: "scope",
+      expected: 'the scopes to ask for: scopeOnRefresh is "explicit"'
+    })
+  }
+  const { clientId } = options
+  const issuer = options.issuer ?? url.href
+  const authenticate = clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, issuer)
+  const server = {
+    ...endpoints,
+    issuer,
+    token_endpoint: url.href,
+    ...(revocation === undefined ? {} : { revocation_endpoint: revocation })
+  }
+  const send = yield* makeSend
+  const read = readFields(options)
+  let nonce: string | undefined
+
+  const build = (kind: Kind, parameters: Parameters) =>
+    Effect.flatMap(authenticate, (authentication) =>
+      buildRequest(kind, {
+        server,
+        clientId: clientId ?? "nobody",
+        authentication,
+        parameters,
+        headers: options.headers,
+        secrets: [clientSecret]
+      })
+    )
+
+  // What cannot be signed or sent shows here, and not at the first refresh.
+  yield* Effect.mapError(
+    authenticate,
+    () => new InvalidOption({ option: "privateKey", expected: "a private key that may be used to sign" })
+  )
+  yield* Effect.mapError(
+    build(tokenRequest("client_credentials"), {}),
+    () => new InvalidOption({ option: "headers", expected: "HTTP headers, authorization not among them" })
+  )
+
+  const ask = Effect.fnUntraced(function* (kind: Kind, parameters: Parameters, proofKey?: Redacted.Redacted) {
+    const request = yield* Effect.mapError(build(kind, parameters), () => unbuilt("the request could not be signed"))
+    if (proofKey === undefined) return yield* send(request)
+    const { method, url } = request
+    const proof = yield* Effect.mapError(Dpop.proof(proofKey, { method, url, nonce }), () =>
+      unbuilt("the proof key cannot sign")
+    )
+    const answer = yield* send({ ...request, headers: { ...request.headers, dpop: proof } })
+    nonce = answer.headers["dpop-nonce"] ?? nonce
+    return answer
+  })
+
+  const grant = Effect.fnUntraced(function* (grantType: string, own: Parameters, bound?: Redacted.Redacted) {
+    const parameters = { ...options.parameters, ...own }
+    const proofKey = dpop
+      ? (bound ?? (yield* Effect.mapError(generateKey, () => unbuilt("no proof key could be made"))))
+      : bound
+    const attempt = ask(tokenRequest(grantType), parameters, proofKey)
+    const known = nonce
+    const first = yield* attempt
+    const answer = codeOf(first, options) === "use_dpop_nonce" && nonce !== known ? yield* attempt : first
+    const tokens = yield* readAnswer(answer, options, read)
+    return proofKey === undefined ? tokens : new TokenSet({ ...tokens, proofKey })
+  })
+
+  const client: OAuth2Client = {
+    ask,
+    grant,
+    refresh: ({ proofKey, refreshToken, scopes }) => {
+      if (refreshToken === undefined) return new GrantRejected({ code: "no_refresh_token" })
+      const asked = { omit: undefined, original: scopes, explicit: scope }[scopeOnRefresh]
+      return grant("refresh_token", { refresh_token: refreshToken, scope: scopeText(asked) }, proofKey)
+    },
+    revoke:
+      revocation === undefined
+        ? undefined
+        : Effect.fnUntraced(function* ({ accessToken, refreshToken }) {
+            const hint = refreshToken === undefined ? "access_token" : "refresh_token"
+            const answer = yield* ask(revocationRequest, { token: refreshToken ?? accessToken, token_type_hint: hint })
+            yield* accept(answer, options)
+          })
+  }
+  return client
+})
+
+/** Scopes as the wire has them. */
+export const scopeText = (scope: string | ReadonlyArray<string> | undefined): string | undefined =>
+  scope === undefined || Predicate.isString(scope) ? scope : scope.join(" ")
+
+const unbuilt = (detail: string) => new TokenEndpointError({ reason: "unreachable", detail })

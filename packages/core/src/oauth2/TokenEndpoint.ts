@@ -1,0 +1,113 @@
+import type { HttpClient } from "@effect/platform"
+import { Effect, Option, Schema } from "effect"
+import { checkOptions } from "../model/Options.js"
+import { type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
+import type { TokenSet, TokenSetOptions } from "../model/TokenSet.js"
+import { TokenSource, type TraitOptions, traitsOf } from "../model/TokenSource.js"
+import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
+import { type Build, type EndpointRequest, endpointChecks, makeBuild } from "./EndpointRequest.js"
+import { accept } from "./ErrorResponse.js"
+import { makeSend } from "./TokenEndpointClient.js"
+import { type AnswerFields, type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
+
+export { accessToken, type EndpointRequest, type Field, refreshToken } from "./EndpointRequest.js"
+export { type ErrorOptions, failsUnless, type Meaning } from "./ErrorResponse.js"
+export type { AnswerFields, AnswerOptions } from "./TokenResponse.js"
+
+/** What `TokenEndpoint.make` takes. Without a `clientId`, no client is named: the requests themselves say who asks. */
+export interface TokenEndpointOptions<A extends TokenSetOptions = TokenSetOptions, I = unknown>
+  extends Partial<ClientOptions>,
+    AnswerOptions,
+    TraitOptions {
+  /** Gets tokens from nothing. */
+  readonly login?: EndpointRequest | undefined
+  /** Gets newer tokens from the current ones. */
+  readonly refresh?: EndpointRequest | undefined
+  /** Tells the server that tokens are no longer wanted. */
+  readonly revoke?: EndpointRequest | undefined
+  /** Where the answer has its fields, if not where RFC 6749 has them. */
+  readonly fields?: AnswerFields | undefined
+  /** Reads the answer, where `fields` cannot. Where it gives no lifetime, `expiry` does. */
+  readonly schema?: Schema.Schema<A, I> | undefined
+  /**
+   * Whether a refresh may answer without a token, because the current one goes on living.
+   * @default false
+   */
+  readonly extendsAccessToken?: boolean | undefined
+}
+
+/** A source for endpoints that are not quite standard: what to send and how to read the answer, declared as data. */
+export const make = <A extends TokenSetOptions, I>(
+  options: TokenEndpointOptions<A, I>
+): Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    yield* checkOptions(options, endpointChecks)
+    const { clientId } = options
+    const send = yield* makeSend
+    const where = (options.refresh ?? options.login)?.url ?? ""
+    const authenticate = clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, where)
+    const read = reader(options)
+
+    const ask = Effect.fnUntraced(function* (build: Build, current?: TokenSet) {
+      const form = new URLSearchParams()
+      const headers = new Headers()
+      const request = yield* Effect.flatMap(authenticate, (prove) =>
+        Effect.tryPromise(async () => {
+          await prove({ issuer: where }, { client_id: clientId ?? "" }, form, headers)
+          return build({ form, headers }, current)
+        })
+      ).pipe(
+        Effect.mapError(
+          () => new TokenEndpointError({ reason: "unreachable", detail: "the request could not be built" })
+        )
+      )
+      const proof = [...form.values(), headers.get("authorization")?.replace(/^Basic /, "") ?? ""]
+      return yield* send({ ...request, secrets: [...request.secrets, ...proof.filter((text) => text !== clientId)] })
+    })
+
+    const login = options.login === undefined ? undefined : yield* makeBuild("login", options.login)
+    const refresh = options.refresh === undefined ? undefined : yield* makeBuild("refresh", options.refresh)
+    const revoke = options.revoke === undefined ? undefined : yield* makeBuild("revoke", options.revoke)
+    return yield* TokenSource.make({
+      ...traitsOf(options),
+      fenced: true,
+      login:
+        login === undefined ? undefined : Effect.flatMap(ask(login), (answer) => readAnswer(answer, options, read())),
+      refresh:
+        refresh === undefined
+          ? undefined
+          : (current) => Effect.flatMap(ask(refresh, current), (answer) => readAnswer(answer, options, read(current))),
+      revoke:
+        revoke === undefined
+          ? undefined
+          : (tokens) => Effect.flatMap(ask(revoke, tokens), (answer) => accept(answer, options))
+    })
+  })
+
+/** How the declared options read an answer that came for `current`. */
+const reader = <A extends TokenSetOptions, I>(options: TokenEndpointOptions<A, I>) => {
+  const { extendsAccessToken = false, schema } = options
+  const fields = readFields(options, options.fields)
+  const decode = schema === undefined ? undefined : Schema.decodeUnknownOption(schema)
+  return (current?: TokenSet) =>
+    (body: unknown): TokenSetOptions | undefined => {
+      const named = fields(body)
+      const tokens = decode === undefined ? named : Option.getOrUndefined(Option.map(decode(body), known))
+      const { expiresAt, expiresIn } =
+        tokens?.expiresIn === undefined && tokens?.expiresAt === undefined ? named : tokens
+      if ((tokens?.accessToken ?? "") !== "" || !extendsAccessToken || current === undefined) {
+        return tokens === undefined ? undefined : { ...tokens, expiresAt, expiresIn }
+      }
+      return { ...tokens, accessToken: current.accessToken, tokenType: current.tokenType, expiresAt, expiresIn }
+    }
+}
+
+/** The options of a token set, without what else a schema may read. */
+const known = (given: TokenSetOptions): TokenSetOptions => {
+  const { accessToken, expiresAt, expiresIn, extra, obtainedAt, proofKey, refreshToken, scopes, tokenType } = given
+  const { refreshTokenEndSetAt, refreshTokenExpiresAt, refreshTokenExpiresIn } = given
+  return {
+    ...{ accessToken, expiresAt, expiresIn, extra, obtainedAt, proofKey, refreshToken, scopes, tokenType },
+    ...{ refreshTokenEndSetAt, refreshTokenExpiresAt, refreshTokenExpiresIn }
+  }
+}

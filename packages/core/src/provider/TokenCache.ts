@@ -1,0 +1,399 @@
+import {
+  Cause,
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Metric,
+  Option,
+  Predicate,
+  PubSub,
+  Schedule,
+  type Scope,
+  Stream
+} from "effect"
+import { AccessToken } from "../model/AccessToken.js"
+import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
+import {
+  InvalidOption,
+  ProviderClosed,
+  ReauthorizationRequired,
+  type TokenError,
+  TokenStoreError
+} from "../model/TokenError.js"
+import { TokenEvent } from "../model/TokenEvent.js"
+import { rejections, waits } from "../model/TokenMetrics.js"
+import type { TokenSet } from "../model/TokenSet.js"
+import type { TokenSource } from "../model/TokenSource.js"
+import { outOfTurn } from "../model/Turn.js"
+import { type Current, dueIn, logDefect, timed } from "../refresh/Connection.js"
+import { decide } from "../refresh/Freshness.js"
+import { type Halt, haltOf, isForgotten, isPassing, tooLong } from "../refresh/RefreshFailure.js"
+import { isOlder, makeProtocol } from "../refresh/RefreshProtocol.js"
+import { watched } from "../refresh/StoreAvailability.js"
+import { type TokenRecord, TokenStore } from "../store/TokenStore.js"
+import { type Entry, hint, isHalted, makeEntry, ring, takeRepair } from "./CacheEntry.js"
+import { makeRenewals } from "./RenewalTimer.js"
+import { Flight } from "./SingleFlight.js"
+
+/**
+ * Keeps the tokens of any number of keys in memory and renews them ahead of time: one flight a key; one timer and one
+ * subscription to the store for all keys.
+ */
+export interface TokenEngine {
+  readonly policy: ResolvedPolicy
+  readonly store: TokenStore["Type"]
+  /** What happens under any key, from now on. */
+  readonly events: Stream.Stream<TokenEvent>
+  /** What this process knows of `key`; the source counts only where the key is new here. */
+  readonly entry: (key: string, source: TokenSource) => Effect.Effect<Entry, InvalidOption>
+  /** What this process knows of `key`, if anything. */
+  readonly find: (key: string) => Entry | undefined
+  /** How many keys are in memory. */
+  readonly size: Effect.Effect<number>
+  /** The entry that now stands for the key of `entry`: itself, also after it was released, unless another took its place. */
+  readonly standing: (entry: Entry) => Entry
+  /** Lets go of the keys that nobody used since `before` (epoch milliseconds) and that have nothing under way. */
+  readonly release: (before: number) => Effect.Effect<void>
+  /** A valid token, waited for until `until` (epoch milliseconds) at most; newer than generation `beyond`, if that is given. */
+  readonly obtain: (entry: Entry, beyond?: number, until?: number) => Effect.Effect<AccessToken, TokenError>
+  /** Takes note that `token` was refused. */
+  readonly reject: (entry: Entry, token: AccessToken) => Effect.Effect<void>
+  readonly put: (entry: Entry, tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
+  readonly forget: (entry: Entry) => Effect.Effect<void, TokenStoreError | ProviderClosed>
+  /** Looks into the store for tokens that somebody else fetched or removed. */
+  readonly sync: (entry: Entry) => Effect.Effect<void, TokenStoreError>
+  /** Calls `listener` with the current token of the key, each newer one, and none at the end, for as long as the scope lives. */
+  readonly listen: (
+    entry: Entry,
+    listener: (token: AccessToken | undefined) => void
+  ) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
+export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
+  const policy = yield* RefreshPolicy.resolve(given ?? RefreshPolicy.make())
+  const availability = watched(yield* TokenStore)
+  const { store } = availability
+  const pubsub = yield* PubSub.sliding<TokenEvent | undefined>(EVENTS)
+  const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
+  const protocol = makeProtocol(availability, policy, emit)
+  const entries = new Map<string, Entry>()
+  const renewals = makeRenewals(entries)
+  let closed = false
+
+  /** Puts `current` to use in place of `start`, unless somebody has put newer tokens to use since. */
+  const adopt = (entry: Entry, start: Current | undefined, current: Current) => {
+    const known = entry.current
+    entry.halt = undefined
+    entry.failures = 0
+    if (known === current) return
+    if (known !== undefined && known !== start && known.token.generation > current.token.generation) return
+    entry.current = current
+    renewals.plan(entry, current, current.renewAt)
+    if (current.tokens.hasAccessToken) for (const listener of entry.listeners ?? []) listener(current.token)
+    ring(entry)
+  }
+
+  const drop = (entry: Entry) => {
+    entry.current = undefined
+    renewals.cancel(entry)
+  }
+
+  const open = (key: string, source: TokenSource, usedAt: number): Entry => {
+    const entry = makeEntry({ key, source, ahead: policy.ahead.initial, usedAt, isOver: () => closed })
+    entries.set(key, entry)
+    return entry
+  }
+
+  const entry = (key: string, source: TokenSource): Effect.Effect<Entry, InvalidOption> =>
+    Effect.flatMap(Clock.currentTimeMillis, (usedAt) =>
+      typeof key !== "string" || key === ""
+        ? new InvalidOption({ option: "key", expected: "a name for the connection, such as an account's id" })
+        : Effect.succeed(entries.get(key) ?? open(key, source, usedAt))
+    )
+
+  const find = (key: string) => entries.get(key)
+
+  const standing = (entry: Entry): Entry => {
+    const known = entries.get(entry.key)
+    if (known !== undefined) return known
+    if (entry.over !== undefined) return open(entry.key, entry.source, entry.usedAt)
+    entries.set(entry.key, entry)
+    return entry
+  }
+
+  /** Whether `entry` still stands for its key. What was replaced, or released, changes nothing any more. */
+  const stands = (entry: Entry) => entries.get(entry.key) === entry
+
+  /** Puts an entry that knows nothing in the place of `entry`, so that what is under way there changes nothing. */
+  const replace = (entry: Entry, over: NonNullable<Entry["over"]>): Entry => {
+    const next = open(entry.key, entry.source, entry.usedAt)
+    next.repairs = entry.repairs
+    next.listeners = entry.listeners
+    entry.over = over
+    entry.flight?.end(Exit.fail(new ReauthorizationRequired({ key: entry.key, reason: "forgotten" })))
+    entry.unsaved = undefined
+    entry.owner = undefined
+    drop(entry)
+    ring(entry)
+    return next
+  }
+
+  /** Looks the row up, where nobody can know in which order the store did what it was asked. */
+  const reload = (key: string) =>
+    Effect.suspend(() => {
+      const entry = entries.get(key)
+      return entry === undefined ? Effect.void : Effect.ignore(sync(replace(entry, "moved")))
+    })
+
+  /** The flight under way, or a new one. It runs to its end whoever stops waiting. */
+  const fly = (entry: Entry): Effect.Effect<Flight<AccessToken, TokenError>> =>
+    Effect.suspend(() => {
+      if (entry.flight !== undefined) return Effect.succeed(entry.flight)
+      const flight = new Flight<AccessToken, TokenError>()
+      const { current } = entry
+      entry.flight = flight
+      return protocol.attempt(entry).pipe(
+        Effect.raceFirst(flight.bell),
+        Effect.exit,
+        Effect.flatMap((exit) => land(entry, flight, current, exit)),
+        Effect.interruptible,
+        Effect.forkDaemon,
+        Effect.as(flight)
+      )
+    }).pipe(Effect.uninterruptible)
+
+  /** Makes the outcome visible, and only then frees the slot. */
+  const land = (
+    entry: Entry,
+    flight: Flight<AccessToken, TokenError>,
+    start: Current | undefined,
+    exit: Exit.Exit<Current, Halt>
+  ) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void> => {
+      const halt = Exit.isFailure(exit) ? haltOf(entry.key, exit.cause, now + TRUST) : undefined
+      const forgotten = entry.over !== undefined || (halt !== undefined && isForgotten(halt.error))
+      if (forgotten) {
+        drop(entry)
+        flight.end(Exit.fail(new ReauthorizationRequired({ key: entry.key, reason: "forgotten" })))
+      } else if (Exit.isSuccess(exit)) {
+        adopt(entry, start, exit.value)
+        flight.end(Exit.succeed(exit.value.token))
+      } else if (halt !== undefined) {
+        entry.halt = { ...halt, at: now }
+        if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(halt.until, now + SOONEST))
+        flight.end(Exit.fail(halt.error))
+      }
+      entry.flight = undefined
+      const late = Exit.isSuccess(exit) && exit.value.by !== "elsewhere" && entry.over === "forgotten"
+      if (late) return protocol.revoke(entry, exit.value.tokens)
+      const isDefect = Exit.isFailure(exit) && Option.isNone(Cause.failureOption(exit.cause))
+      return isDefect ? logDefect(entry, `A refresh of "${entry.key}" died`, exit.cause) : Effect.void
+    })
+
+  const obtain = Effect.fnUntraced(function* (given: Entry, beyond?: number, until = Number.POSITIVE_INFINITY) {
+    const wait = Duration.toMillis(policy.wait)
+    let deadline = until
+    for (let first = true; ; first = false) {
+      const entry = standing(given)
+      if (closed) return yield* new ProviderClosed({ key: entry.key })
+      if (beyond !== undefined) entry.beyond = Math.max(entry.beyond, beyond)
+      const now = yield* Clock.currentTimeMillis
+      deadline = Math.min(deadline, now + wait) // nearer where the clock went back
+      const { current, halt } = entry
+      const tooOld = beyond !== undefined && (current === undefined || current.token.generation <= beyond)
+      const decision = tooOld ? "wait" : decide(current, now)
+      const halted = isHalted(halt, now) && now < halt.at + TRUST
+      if (current !== undefined && decision !== "wait") {
+        if (decision === "renew" && !halted) yield* fly(entry)
+        return current.token
+      }
+      if (first) yield* Metric.increment(waits)
+      else if (now >= deadline) return yield* halt?.error ?? tooLong(entry.key)
+      if (halted) {
+        if (!isPassing(halt.error) || halt.until >= deadline) return yield* halt.error
+        yield* hint(entry, Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
+        continue
+      }
+      const exit = yield* (yield* fly(entry)).join(deadline)
+      if (exit === undefined) return yield* entry.halt?.error ?? tooLong(entry.key)
+      if (entry.over === "moved") continue
+      if (Exit.isFailure(exit)) {
+        const error = Cause.failureOption(exit.cause)
+        if (Option.isNone(error) || !isPassing(error.value)) return yield* exit
+      } else if (beyond === undefined || exit.value.generation > beyond) return exit.value
+      // The first may have been on its way before; a row that goes back and forth is looked at now and then.
+      else if (!first) yield* hint(entry, SOONEST)
+    }
+  }, outOfTurn)
+
+  const reject = Effect.fnUntraced(function* (given: Entry, token: AccessToken) {
+    const entry = standing(given)
+    const now = yield* Clock.currentTimeMillis
+    const { current, key } = entry
+    const { generation } = token
+    if (current === undefined || current.rejected || current.token.generation !== generation) return
+    const repairs = takeRepair(entry, now)
+    if (repairs) entry.current = { ...current, rejected: true }
+    yield* Metric.increment(rejections)
+    yield* emit(repairs ? TokenEvent.Rejected({ key, generation }) : TokenEvent.RejectionsIgnored({ key, generation }))
+  })
+
+  const put = Effect.fn("TokenProvider.put")(function* (given: Entry, putting: TokenSet) {
+    const entry = standing(given)
+    const { key, removals } = entry
+    if (closed) return yield* new ProviderClosed({ key })
+    if (!putting.hasAccessToken && putting.refreshToken === undefined) {
+      return yield* new TokenStoreError({ reason: "corrupt", key, detail: "there is no token to put" })
+    }
+    entry.usedAt = yield* Clock.currentTimeMillis
+    const tokens = putting.obtained(putting.obtainedAt ?? entry.usedAt)
+    const draft = yield* timed(policy, entry, tokens, 0)
+    const generation = yield* store.put(key, tokens, yield* dueIn(entry, draft))
+    const token = AccessToken.of(tokens, generation)
+    if (!stands(entry) || entry.removals !== removals) yield* reload(key)
+    // Else what is known is newer already.
+    else if (generation > (entry.current?.token.generation ?? -1)) {
+      adopt(replace(entry, "moved"), undefined, { ...draft, token, served: Exit.succeed(token) })
+    }
+    yield* emit(TokenEvent.Put({ key, generation }))
+    return token
+  }, Effect.uninterruptible)
+
+  const forget = Effect.fn("TokenProvider.forget")(function* (given: Entry) {
+    const entry = standing(given)
+    const { key } = entry
+    if (closed) return yield* new ProviderClosed({ key })
+    const kept = yield* Effect.orElseSucceed(store.load(key), () => Option.none<TokenRecord>())
+    yield* store.remove(key)
+    const newest = newestOf(entry, Option.getOrUndefined(kept))
+    if (stands(entry)) replace(entry, "forgotten")
+    else yield* reload(key)
+    yield* emit(TokenEvent.Forgotten({ key }))
+    if (newest !== undefined) yield* protocol.revoke(entry, newest)
+  }, Effect.uninterruptible)
+
+  const sync = Effect.fnUntraced(function* (entry: Entry) {
+    if (closed) return
+    const { current: start } = entry
+    const record = Option.getOrUndefined(yield* store.load(entry.key))
+    if (record !== undefined && stands(entry) && entry.flight === undefined && isOlder(record, entry)) {
+      const known = entry.current
+      const restored = known && (yield* protocol.restore(entry, known, record.generation))
+      if (restored !== undefined && entry.current === known && stands(entry)) adopt(entry, known, restored)
+      return
+    }
+    const found = record?.tokens && (yield* timed(policy, entry, record.tokens, record.generation))
+    if (!stands(entry) || entry.flight !== undefined || entry.unsaved !== undefined) return
+    if (record === undefined && entry.current === start) return drop(entry)
+    if (found === undefined || found.token.generation <= (entry.current?.token.generation ?? -1)) return
+    adopt(entry, start, found)
+    const { expiresAt, generation } = found.token
+    yield* emit(TokenEvent.Adopted({ key: entry.key, generation, expiresAt }))
+  })
+
+  const listen = (given: Entry, listener: (token: AccessToken | undefined) => void) =>
+    Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          if (closed) return listener(undefined)
+          const entry = standing(given)
+          entry.listeners = (entry.listeners ?? new Set()).add(listener)
+          if (entry.current?.tokens.hasAccessToken === true) listener(entry.current.token)
+        }),
+        () =>
+          Effect.sync(() => {
+            const entry = entries.get(given.key) // it is not released while it has listeners
+            entry?.listeners?.delete(listener)
+            if (entry?.listeners?.size === 0) entry.listeners = undefined
+          })
+      )
+    )
+
+  const watcher = store.changes.pipe(
+    Stream.mapEffect(
+      ({ key, generation }) => {
+        const entry = entries.get(key)
+        if (entry === undefined) return Effect.void
+        ring(entry)
+        if (generation === 0) entry.removals++
+        const current = entry.current?.token.generation
+        const wanted = current !== undefined || entry.halt !== undefined || entry.listeners !== undefined
+        const news = generation === 0 ? current !== undefined : generation !== current
+        if (!wanted || !news || entry.flight !== undefined) return Effect.void
+        return Effect.catchAllCause(sync(entry), (cause) =>
+          Option.isSome(Cause.failureOption(cause))
+            ? Effect.void
+            : logDefect(entry, `A hint about "${key}" could not be followed`, cause)
+        )
+      },
+      { concurrency: 16, unordered: true }
+    ),
+    Stream.runDrain,
+    Effect.tapErrorCause((cause) =>
+      Effect.logError("The store's changes cannot be heard; they are asked for again", cause)
+    ),
+    Effect.sandbox,
+    Effect.retry(Schedule.jittered(Schedule.spaced(DEAF)))
+  )
+
+  const release = (before: number) =>
+    Effect.sync(() => {
+      for (const [key, entry] of entries) {
+        const busy = entry.flight ?? entry.unsaved ?? entry.listeners
+        if (busy !== undefined || entry.hints?.isEmpty === false || entry.usedAt >= before) continue
+        drop(entry)
+        entries.delete(key)
+      }
+    })
+
+  const close = Effect.suspend(() => {
+    closed = true
+    const busy = [...entries.values()].filter((entry) => entry.flight !== undefined || entry.unsaved !== undefined)
+    return Effect.forEach(
+      busy,
+      (entry) => {
+        ring(entry)
+        const landed = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void
+        return Effect.ignore(Effect.zipRight(landed, protocol.save(entry)))
+      },
+      { concurrency: "unbounded", discard: true }
+    ).pipe(Effect.interruptible, Effect.timeout(policy.wait), Effect.withClock(Clock.make()), Effect.ignore)
+  })
+
+  /** Nothing is handed out any more, and the streams end. */
+  const end = Effect.suspend(() => {
+    for (const entry of entries.values()) {
+      drop(entry)
+      for (const listener of entry.listeners ?? []) listener(undefined)
+    }
+    return PubSub.publish(pubsub, undefined)
+  })
+
+  yield* Effect.addFinalizer(() => Effect.zipRight(close, end))
+  yield* Effect.forkScoped(renewals.run(fly))
+  yield* Effect.forkScoped(watcher)
+  const events = Stream.suspend(() =>
+    closed ? Stream.empty : Stream.takeWhile(Stream.fromPubSub(pubsub), Predicate.isNotUndefined)
+  )
+  const engine: TokenEngine = {
+    ...{ policy, store, events, entry, find, size: Effect.sync(() => entries.size), standing, release },
+    ...{ obtain, reject, put, forget, sync, listen }
+  }
+  return engine
+})
+
+/** The newest tokens that anybody knows of, so that a logout can take them back. */
+const newestOf = ({ current, unsaved }: Entry, kept: TokenRecord | undefined): TokenSet | undefined => {
+  let newest: { readonly tokens: TokenSet | undefined; readonly generation: number } | undefined = kept
+  if (current !== undefined && current.token.generation > (newest?.generation ?? -1)) {
+    newest = { tokens: current.tokens, generation: current.token.generation }
+  }
+  return unsaved !== undefined && unsaved.generation >= (newest?.generation ?? -1) ? unsaved.tokens : newest?.tokens
+}
+
+const EVENTS = 1_024
+const DEAF = Duration.toMillis("5 seconds")
+const TRUST = Duration.toMillis("1 second")
+const SOONEST = Duration.toMillis("100 millis")

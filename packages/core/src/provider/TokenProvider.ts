@@ -1,0 +1,218 @@
+import {
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Either,
+  Equal,
+  Layer,
+  Option,
+  Predicate,
+  Queue,
+  Schedule,
+  type Scope,
+  Stream
+} from "effect"
+import type { AccessToken } from "../model/AccessToken.js"
+import { type Checks, checkOptions, effect, required, text } from "../model/Options.js"
+import type { RefreshPolicy } from "../model/RefreshPolicy.js"
+import {
+  type InvalidOption,
+  type ProviderClosed,
+  type TokenError,
+  TokenRejected,
+  type TokenStoreError,
+  Unauthorized
+} from "../model/TokenError.js"
+import type { TokenEvent } from "../model/TokenEvent.js"
+import type { TokenSet } from "../model/TokenSet.js"
+import type { TokenSource } from "../model/TokenSource.js"
+import type { TokenStatus } from "../model/TokenStatus.js"
+import { plan } from "../refresh/Decision.js"
+import { decide } from "../refresh/Freshness.js"
+import type { TokenStore } from "../store/TokenStore.js"
+import type { Entry } from "./CacheEntry.js"
+import { Peek, type Peeking } from "./SyncAccess.js"
+import { makeEngine, type TokenEngine } from "./TokenCache.js"
+
+/** Hands out the token of one key. */
+export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
+  TokenProvider,
+  {
+    /** The connection whose tokens these are. */
+    readonly key: string
+    /** A valid token: from memory while fresh; the old one while it still holds and a renewal runs; else after one shared refresh. */
+    readonly get: Effect.Effect<AccessToken, TokenError>
+    /** A token newer than the one now current. */
+    readonly refresh: Effect.Effect<AccessToken, TokenError>
+    /** Says that the resource server refused `token`. Only a report about the current generation has any effect. */
+    readonly reject: (token: AccessToken) => Effect.Effect<void>
+    /**
+     * Runs `call` with a token; where it fails with `TokenRejected`, gets a newer token and calls again, as
+     * `policy.unauthorized` allows, then fails with `Unauthorized`. A refused token is never used again.
+     */
+    readonly use: <A, E, R>(
+      call: (token: AccessToken) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, Exclude<E, TokenRejected> | TokenError, R>
+    /** The current token, if there is one, and each newer one, also those another process fetched. */
+    readonly changes: Stream.Stream<AccessToken>
+    /** What happened and why, from now on; carries no secret. */
+    readonly events: Stream.Stream<TokenEvent>
+    /** How the connection is doing, as far as this process knows and the store can tell. */
+    readonly status: Effect.Effect<TokenStatus>
+    /**
+     * Starts from tokens got elsewhere: a new generation; back-off and status are cleared. With a refresh token alone,
+     * what this gives is an ended token without a value, and the first `get` refreshes.
+     */
+    readonly put: (tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
+    /** Logs out: the row goes, and a refresh in flight cannot bring it back. The source is told, where it can be. */
+    readonly forget: Effect.Effect<void, TokenStoreError | ProviderClosed>
+  }
+>() {
+  /** The provider of one key, for as long as the scope lives; refreshes in flight are finished before it closes. */
+  static readonly make = <E = never, R = never>(
+    options: TokenProviderOptions<E, R>
+  ): Effect.Effect<TokenProvider["Type"], InvalidOption | E, TokenStore | Scope.Scope | R> =>
+    Effect.gen(function* () {
+      yield* checkOptions(options, providerChecks)
+      const source = yield* options.source
+      const engine = yield* makeEngine(options.policy)
+      return fromEntry(engine, yield* engine.entry(options.key, source))
+    })
+
+  /** `make` as a layer. */
+  static readonly layer = <E = never, R = never>(
+    options: TokenProviderOptions<E, R>
+  ): Layer.Layer<TokenProvider, InvalidOption | E, TokenStore | Exclude<R, Scope.Scope>> =>
+    Layer.scoped(TokenProvider, TokenProvider.make(options))
+}
+
+/** What `TokenProvider.make` takes. */
+export interface TokenProviderOptions<E = never, R = never> {
+  /** Names the connection: one account at one provider, for one tenant. Cache, flight, lease, back-off and row all go by it. */
+  readonly key: string
+  /** Where its tokens come from. */
+  readonly source: Effect.Effect<TokenSource, E, R>
+  /** @default RefreshPolicy.make() */
+  readonly policy?: RefreshPolicy | undefined
+}
+
+/** What each option of `TokenProvider.make` has to be; a policy says itself what is wrong with it. */
+export const providerChecks = {
+  key: required(text("a name for the connection, such as an account's id")),
+  source: required(
+    effect("an Effect that gives a source, such as OAuth2.clientCredentials({ … }) or TokenSource.make({ … })")
+  ),
+  policy: () => undefined
+} satisfies Checks<TokenProviderOptions>
+
+/** The provider of the key of `entry`, whichever entry stands for it. */
+export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Type"] => {
+  const { key } = entry
+  let held = entry
+  const here = () => {
+    held = engine.standing(held)
+    return held
+  }
+  // The hot path: no span, no allocation, one look at the clock. An entry that does not stand any more holds no tokens.
+  const fresh = (now: number) => {
+    const { current } = held.current === undefined ? here() : held
+    held.usedAt = now
+    return current !== undefined && decide(current, now) === "serve" ? current : undefined
+  }
+  let services: unknown
+  let clock: Clock.Clock
+  const get = Effect.withFiberRuntime<AccessToken, TokenError>((fiber) => {
+    if (fiber.currentDefaultServices !== services) {
+      services = fiber.currentDefaultServices
+      clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+    }
+    return fresh(clock.unsafeCurrentTimeMillis())?.served ?? engine.obtain(held)
+  })
+
+  const use = <A, E, R>(call: (token: AccessToken) => Effect.Effect<A, E, R>) =>
+    Effect.gen(function* () {
+      const again = yield* Schedule.driver(engine.policy.unauthorized)
+      for (let token = yield* get; ; ) {
+        const outcome = yield* Effect.either(call(token))
+        if (Either.isRight(outcome)) return outcome.right
+        const error = outcome.left
+        if (isOther(error)) return yield* Effect.fail(error)
+        yield* engine.reject(held, token)
+        const refused = new Unauthorized({ key, generation: token.generation })
+        yield* Effect.mapError(again.next(new TokenRejected()), () => refused)
+        const next = yield* get
+        if (Equal.equals(next.value, token.value)) return yield* refused
+        token = next
+      }
+    })
+
+  const provider: TokenProvider["Type"] & Peeking = {
+    key,
+    get,
+    refresh: Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const { wait } = engine.policy
+      // A process that has nothing in memory yet looks up which token is the current one.
+      here().usedAt = now
+      if (held.current === undefined) yield* Effect.ignore(Effect.timeout(Effect.disconnect(engine.sync(held)), wait))
+      const beyond = here().current?.token.generation ?? -1
+      return yield* engine.obtain(held, beyond, now + Duration.toMillis(wait))
+    }),
+    reject: (token) => engine.reject(held, token),
+    use,
+    changes: changes(engine, entry),
+    events: Stream.filter(engine.events, (event) => event.key === key),
+    status: Effect.suspend(() => status(engine, here())),
+    put: (tokens) => engine.put(held, tokens),
+    forget: Effect.suspend(() => engine.forget(held)),
+    [Peek]: (now) => fresh(now)?.token
+  }
+  return provider
+}
+
+const isOther = <E>(error: E): error is Exclude<E, TokenRejected> => !(error instanceof TokenRejected)
+
+/** Each newer token, told by this process's flights, by the store's hints, and by a look into the store now and then. */
+const changes = (engine: TokenEngine, entry: Entry): Stream.Stream<AccessToken> =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const tokens = yield* Queue.unbounded<AccessToken | undefined>()
+      yield* engine.listen(entry, (token) => void tokens.unsafeOffer(token))
+      const look = Effect.suspend(() => engine.sync(engine.standing(entry)))
+      yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.jittered(Schedule.spaced(LOOK))))
+      return Stream.fromQueue(tokens).pipe(
+        Stream.takeWhile(Predicate.isNotUndefined),
+        Stream.mapAccum(-1, (newest, token) => [
+          Math.max(newest, token.generation),
+          token.generation > newest ? Option.some(token) : Option.none()
+        ]),
+        Stream.filterMap((token) => token)
+      )
+    })
+  )
+
+const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: Entry) {
+  const loaded = yield* Effect.option(engine.store.load(entry.key))
+  const now = yield* Clock.currentTimeMillis
+  const { current, halt, key, owner, source } = entry
+  const record = Option.getOrUndefined(Option.flatten(loaded))
+  const tokens = record?.tokens ?? current?.tokens
+  const failure = record?.failure
+  const reason = failure && (failure.reason ?? failure.code)
+  const next = plan(key, source, record, { now, rejected: current?.rejected === true, owner, grace: 0 })
+  const error = Option.isNone(loaded) ? halt?.error : Either.isLeft(next) ? next.left.error : undefined
+  return {
+    key,
+    generation: tokens && (record?.generation ?? current?.token.generation),
+    expiresAt: tokens?.expiresAt,
+    refreshTokenExpiresAt: tokens?.refreshTokenExpiresAt,
+    lastSuccessAt: record?.refreshedAt ?? current?.token.obtainedAt,
+    lastFailureAt: record?.failedAt ?? halt?.at,
+    lastFailure: failure ? `${failure.tag}${reason === undefined ? "" : `: ${reason}`}` : halt?.error._tag,
+    nextAttemptAt: record?.retryAt,
+    reauthorizationRequired: error?._tag === "ReauthorizationRequired" || error?._tag === "RefreshInDoubt"
+  } satisfies TokenStatus
+})
+
+const LOOK = "5 seconds"

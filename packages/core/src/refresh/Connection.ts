@@ -1,0 +1,139 @@
+import { type Cause, Clock, type Deferred, Duration, Effect, Exit, Random } from "effect"
+import { AccessToken } from "../model/AccessToken.js"
+import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
+import type { TokenSourceDefect, TokenStoreError } from "../model/TokenError.js"
+import type { TokenSet } from "../model/TokenSet.js"
+import type { TokenSource } from "../model/TokenSource.js"
+import type { Failure } from "../store/TokenStore.js"
+import { renewal } from "./Freshness.js"
+import { instant } from "./Lease.js"
+import type { Halt } from "./RefreshFailure.js"
+import { patience } from "./RefreshTokenExpiry.js"
+
+/** What one process knows of one key. */
+export interface Slot {
+  readonly key: string
+  readonly source: TokenSource
+  current: Current | undefined
+  /** State of the schedule that spaces renewals. */
+  ahead: unknown
+  /** The name of an attempt of ours that the store may still know of, and that presented nothing or whose outcome we know. */
+  owner: string | undefined
+  /** Fetched tokens that the store has not taken yet. */
+  unsaved: Unsaved | undefined
+  /** The try to save them that is under way. */
+  saving: Deferred.Deferred<boolean, TokenStoreError> | undefined
+  /** Whether a fiber is at work that tries until they are saved. */
+  hasSaver: boolean
+  /** The bug of the source that ended the last attempt. */
+  defect: TokenSourceDefect | undefined
+  /** When a defect under this key was last logged, by the steady clock. */
+  loggedAt: bigint | undefined
+  /** How many attempts of this process failed in a row, whether or not the store could note it. */
+  failures: number
+  /** A newer generation than this was asked for. */
+  beyond: number
+  /** Waits for a hint that the row changed, at most for `millis`; halts where the provider closes. */
+  readonly hint: (millis: number) => Effect.Effect<void, Halt>
+}
+
+/** The tokens in use. Instants are epoch milliseconds, `Infinity` where there is none. */
+export interface Current {
+  readonly tokens: TokenSet
+  readonly token: AccessToken
+  readonly renewAt: number
+  readonly expiresAt: number
+  readonly rejected: boolean
+  /** Who brought them: a request of this process, or somebody else. */
+  readonly by: Failure["by"] | "elsewhere"
+  /** When the refresh token ends for good, if that is soon. */
+  readonly endsAt: number | undefined
+  /** The token as a result, ready to be handed out. */
+  readonly served: Exit.Exit<AccessToken>
+}
+
+/** Tokens to commit over `generation`. */
+export interface Unsaved {
+  readonly owner: string
+  readonly generation: number
+  readonly tokens: TokenSet
+  readonly dueIn: number | undefined
+  /** Whether the store failed to take them before. */
+  readonly late: boolean
+}
+
+/** The tokens with the instants that rule them. */
+export const timed = Effect.fnUntraced(function* (
+  policy: ResolvedPolicy,
+  slot: Slot,
+  tokens: TokenSet,
+  generation: number
+) {
+  const token = AccessToken.of(tokens, generation)
+  const now = yield* Clock.currentTimeMillis
+  const { traits } = slot.source
+  // Where a refresh ends the old token at once, early renewal only shortens its life.
+  const earliest = Duration.toMillis(traits.earliestRefresh)
+  const [renewAt, ahead] = yield* Effect.catchAllCause(
+    Effect.suspend(() => renewal(policy.ahead, slot.ahead, token, now, earliest)),
+    Effect.fnUntraced(function* (cause) {
+      yield* logDefect(slot, `The schedule "ahead" of the policy died for "${slot.key}"; the default is used`, cause)
+      const [renewAt] = yield* renewal(standard, undefined, token, now, earliest)
+      return [renewAt, slot.ahead] as const
+    })
+  )
+  slot.ahead = ahead
+  const expiresAt = tokens.holdsUntil
+  const latest = !tokens.hasAccessToken
+    ? now
+    : traits.revokesAccessToken
+      ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease))
+      : renewAt
+  const served = Exit.succeed(token)
+  const current: Current = {
+    tokens,
+    token,
+    renewAt: latest,
+    expiresAt,
+    rejected: false,
+    by: "elsewhere",
+    endsAt: undefined,
+    served
+  }
+  return current
+})
+
+/** The same tokens as another generation. */
+export const renumbered = (current: Current, generation: number): Current => {
+  const token = AccessToken.of(current.tokens, generation)
+  return { ...current, token, served: Exit.succeed(token) }
+}
+
+/** A name for one attempt. */
+export const newOwner = Effect.map(
+  Effect.all([Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER), Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)]),
+  (parts) => parts.map((part) => part.toString(36)).join("")
+)
+
+/** Logs what nobody foresaw, with its cause, at most once a minute for each key. */
+export const logDefect = Effect.fnUntraced(function* (slot: Slot, message: string, cause: Cause.Cause<unknown>) {
+  const { steady } = yield* instant
+  if (slot.loggedAt !== undefined && steady - slot.loggedAt < A_MINUTE) return
+  slot.loggedAt = steady
+  yield* Effect.logError(message, cause)
+})
+
+/** Milliseconds until a worker should renew `current`; undefined for never. */
+export const dueIn = Effect.fnUntraced(function* (slot: Slot, current: Current) {
+  const now = yield* Clock.currentTimeMillis
+  const { keepAlive } = slot.source.traits
+  const due = Math.min(
+    current.renewAt - now,
+    slot.source.refresh === undefined ? Number.POSITIVE_INFINITY : patience(current.tokens, now),
+    keepAlive === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(keepAlive)
+  )
+  return Number.isFinite(due) ? Math.max(0, Math.ceil(due)) : undefined
+})
+
+const standard = RefreshPolicy.beforeExpiry("5 minutes")
+const A_MINUTE = 60_000_000_000n

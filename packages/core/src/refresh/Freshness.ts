@@ -1,0 +1,96 @@
+import { Duration, Effect, type Schedule, ScheduleDecision, ScheduleIntervals } from "effect"
+import type { AccessToken } from "../model/AccessToken.js"
+import type { TokenError } from "../model/TokenError.js"
+
+/** What to do for somebody who asks for a token: hand it out, hand it out and renew it behind, or wait for a newer one. */
+export type Decision = "serve" | "renew" | "wait"
+
+/** A kept token with the two instants that rule it, in epoch milliseconds. */
+export interface Timed {
+  /** From then on it is renewed; `Infinity` where that waits for a 401. */
+  readonly renewAt: number
+  /** From then on it is not handed out; `Infinity` where nobody said. */
+  readonly expiresAt: number
+  /** Whether the resource server refused it. */
+  readonly rejected: boolean
+}
+
+/** The one decision that demand, background and worker share. */
+export const decide = (token: Timed | undefined, now: number): Decision =>
+  token === undefined || token.rejected || now >= token.expiresAt ? "wait" : now >= token.renewAt ? "renew" : "serve"
+
+/**
+ * When to renew `token`, from the schedule fed with it: never before nine twentieths of its life nor before
+ * `earliest` (milliseconds of age), never after its end. Gives the schedule's next state along.
+ */
+export const renewal = (
+  ahead: Schedule.Schedule<unknown, AccessToken>,
+  state: unknown,
+  token: AccessToken,
+  now: number,
+  earliest: number
+): Effect.Effect<readonly [at: number, state: unknown]> => {
+  const { expiresAt, obtainedAt } = token
+  if (expiresAt === undefined) return Effect.succeed([Number.POSITIVE_INFINITY, state])
+  return Effect.map(ahead.step(now, token, state), ([next, , decision]) => {
+    if (ScheduleDecision.isDone(decision)) return [Number.POSITIVE_INFINITY, next]
+    const floor = obtainedAt + Math.max((expiresAt - obtainedAt) * EARLIEST, earliest)
+    const start = ScheduleIntervals.start(decision.intervals)
+    return [Math.ceil(Number.isNaN(start) ? expiresAt : Math.min(Math.max(start, floor), expiresAt)), next]
+  })
+}
+
+/**
+ * How long, in milliseconds, everybody leaves the token endpoint alone after the `failures`-th failure in a row: what
+ * the schedule says, and once it has ended, or where it dies, 30 seconds, a minute, and so on up to five minutes; at
+ * least what the server asked for, up to a day, and never less than a tenth of a second.
+ */
+export const backOff = (
+  retry: Schedule.Schedule<unknown, TokenError>,
+  failures: number,
+  error: TokenError,
+  now: number
+): Effect.Effect<number> => {
+  const asked = error._tag === "TokenEndpointError" ? (error.retryAfter ?? 0) : 0
+  const least = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0
+  return Effect.map(
+    Effect.catchAllCause(
+      Effect.suspend(() => spaced(retry, failures, error, now)),
+      (cause) =>
+        Effect.as(
+          Effect.logError('The schedule "retry" of the policy died; 30 seconds and more are used', cause),
+          rest(failures)
+        )
+    ),
+    (delay) => Math.ceil(Math.max(least, Number.isFinite(delay) ? delay : rest(failures), SHORTEST))
+  )
+}
+
+const spaced = Effect.fnUntraced(function* (
+  retry: Schedule.Schedule<unknown, TokenError>,
+  failures: number,
+  error: TokenError,
+  now: number
+) {
+  let state: unknown = retry.initial
+  let at = now
+  let delay = 0
+  for (let failure = 1; failure <= Math.min(failures, MOST_STEPS); failure++) {
+    const [next, , decision] = yield* retry.step(at, error, state)
+    if (ScheduleDecision.isDone(decision)) return rest(failures - failure + 1)
+    const start = ScheduleIntervals.start(decision.intervals)
+    delay = Math.max(0, start - at)
+    at = start
+    state = next
+  }
+  return delay
+})
+
+const rest = (failures: number): number => Math.min(REST * 2 ** Math.min(failures - 1, 10), LONGEST_REST)
+
+const EARLIEST = 0.45
+const MOST_STEPS = 1_000
+const SHORTEST = Duration.toMillis("100 millis")
+const REST = Duration.toMillis("30 seconds")
+const LONGEST_REST = Duration.toMillis("5 minutes")
+const A_DAY = Duration.toMillis("1 day")

@@ -1,0 +1,25 @@
+import { Cause, Data, Option, Predicate } from "effect"
+import { TokenEndpointError, type TokenError } from "../model/TokenError.js"
+
+/** Why an attempt brings no token, and until when (epoch milliseconds) another one is pointless. */
+export class Halt extends Data.TaggedError("Halt")<{ readonly error: TokenError; readonly until: number }> {}
+
+/** Whether asking again soon can help. It does not where the store answers what cannot be used: a row that does not open. */
+export const isPassing = (error: TokenError): boolean =>
+  error._tag === "TokenEndpointError" || (error._tag === "TokenStoreError" && error.reason === "unreachable")
+
+/** Whether the tokens were forgotten on purpose. */
+export const isForgotten = (error: TokenError): boolean =>
+  error._tag === "ReauthorizationRequired" && error.reason === "forgotten"
+
+/** A caller waited as long as the policy allows. */
+export const tooLong = (key: string) =>
+  new TokenEndpointError({ key, reason: "timeout", detail: "no token within the policy's wait" })
+
+/** How an attempt ended that brought no token; a defect halts until `until`, and its text is not repeated. */
+export const haltOf = (key: string, cause: Cause.Cause<Halt>, until: number): Halt =>
+  Option.getOrElse(Cause.failureOption(cause), () => {
+    const defect = Cause.squash(cause)
+    const detail = `a defect: ${Predicate.isError(defect) ? defect.name : typeof defect}`
+    return new Halt({ error: new TokenEndpointError({ key, reason: "unreadable", detail }), until })
+  })

@@ -1,0 +1,171 @@
+import {
+  Cause,
+  Clock,
+  Duration,
+  Effect,
+  Either,
+  Exit,
+  FiberRef,
+  Metric,
+  Option,
+  Predicate,
+  Redacted,
+  Schema
+} from "effect"
+import {
+  ClientRejected,
+  GrantRejected,
+  ReauthorizationRequired,
+  TokenEndpointError,
+  type TokenError,
+  TokenSourceDefect
+} from "../model/TokenError.js"
+import { refreshDuration, refreshes } from "../model/TokenMetrics.js"
+import { TokenSet } from "../model/TokenSet.js"
+import type { SourceError, TokenSource } from "../model/TokenSource.js"
+import type { Failure } from "../store/TokenStore.js"
+import { Fence, type Lease } from "./Lease.js"
+
+/** What a source is asked for. */
+export interface Request {
+  readonly key: string
+  readonly source: TokenSource
+  readonly by: Failure["by"]
+  readonly current: TokenSet | undefined
+  /** Whether the access token in hand will not do. */
+  readonly newer: boolean
+  /** Bounds the request in time, to the last byte of its answer. */
+  readonly timeout: Duration.Duration
+}
+
+/** What a request came to. */
+export type Answer = Either.Either<TokenSet, SourceError | TokenSourceDefect>
+
+/**
+ * One request of the source, under `lease`; its answer checked, its lifetimes turned into instants that count from
+ * before it was sent, and what it leaves out taken over from `current`. It has an answer whatever happens: a source
+ * that died, or that never came back, has an error that says so.
+ */
+export const exchange = Effect.fnUntraced(function* (request: Request, lease: Lease) {
+  const { by, current, newer, source, timeout } = request
+  const sentAt = yield* Clock.currentTimeMillis
+  const asked = Effect.suspend((): Effect.Effect<TokenSet, SourceError> => {
+    const effect = by === "login" ? source.login : current && source.refresh?.(current, newer)
+    return effect ?? new GrantRejected({ code: "absent" })
+  })
+  const fenced = source.fenced === true ? asked : Effect.zipRight(lease.fence, asked)
+  const noted: { answer: Answer | undefined } = { answer: undefined }
+  // Noted by the fiber that receives it, in the step in which it does, so that nothing can come between.
+  const received = Effect.uninterruptibleMask((restore) =>
+    Effect.zipWith(
+      Effect.exit(restore(Effect.provideService(fenced, Fence, lease.fence))),
+      FiberRef.get(FiberRef.interruptedCause),
+      (exit, givenUp) => {
+        const answer = read(request, exit, sentAt)
+        if (Exit.isSuccess(exit) || Cause.isEmpty(givenUp)) noted.answer = answer
+        return answer
+      }
+    )
+  ).pipe(Effect.disconnect)
+  const waited = yield* (
+    source.fenced === true ? Effect.raceFirst(received, Effect.either(lease.lost)) : received
+  ).pipe(
+    Effect.timeoutTo({
+      duration: timeout,
+      onSuccess: (answer): Answer => answer,
+      onTimeout: (): Answer => Either.left(new TokenEndpointError({ reason: "timeout" }))
+    }),
+    Metric.trackDurationWith(refreshDuration, Duration.toMillis),
+    Effect.interruptible,
+    Effect.exit
+  )
+  const answer = noted.answer ?? Exit.getOrElse(waited, (): Answer => Either.left(CUT_OFF))
+  yield* count(by, answer)
+  return answer
+})
+
+/** What the end of a request says. */
+const read = (request: Request, exit: Exit.Exit<TokenSet, SourceError>, sentAt: number): Answer => {
+  const defect = (detail: string, cause?: unknown) =>
+    Either.left(new TokenSourceDefect({ key: request.key, detail: `its ${request.by} ${detail}`, cause }))
+  if (Exit.isSuccess(exit)) {
+    const { value } = exit
+    if (!(value instanceof TokenSet)) return defect("gave no TokenSet; make it with TokenSet.make")
+    return Either.getOrElse(
+      Either.try(() => tokensOf(request, value, sentAt)),
+      (cause) => defect("gave a TokenSet that cannot be read; make it with TokenSet.make", cause)
+    )
+  }
+  const failure = Cause.failureOption(exit.cause)
+  if (Option.isSome(failure)) {
+    const error: unknown = failure.value
+    return isSourceError(error)
+      ? Either.left(error)
+      : defect(`failed with ${nameOf(error)}, which no source may`, error)
+  }
+  if (Cause.isInterruptedOnly(exit.cause)) return defect("was interrupted by itself")
+  const cause = Cause.originalError(Cause.squash(exit.cause))
+  return defect(`threw ${nameOf(cause)}`, cause)
+}
+
+const tokensOf = ({ by, current, source }: Request, answer: TokenSet, sentAt: number): Answer => {
+  if (Redacted.value(answer.accessToken) === "") {
+    return Either.left(new TokenEndpointError({ reason: "unreadable", detail: "the answer has no access token" }))
+  }
+  const fresh = answer.obtained(sentAt)
+  const lifetime = source.traits.refreshTokenLifetime
+  const tokens = new TokenSet({
+    ...fresh,
+    // A token that says it ended before it was asked for: one of the clocks is wrong, so its end counts as unknown.
+    expiresAt: fresh.expiresAt !== undefined && fresh.expiresAt <= sentAt ? undefined : fresh.expiresAt,
+    refreshTokenExpiresAt:
+      fresh.refreshTokenExpiresAt ?? (fresh.refreshToken && lifetime && sentAt + Duration.toMillis(lifetime))
+  })
+  return Either.right(by === "refresh" && current !== undefined ? tokens.following(current) : tokens)
+}
+
+/** Whether a refresh token may have been used up although no answer told so. */
+export const isInDoubt = (by: Failure["by"], error: SourceError | TokenSourceDefect): boolean =>
+  by === "refresh" && (error._tag === "TokenSourceDefect" || (error._tag === "TokenEndpointError" && error.isInDoubt))
+
+/** What the row keeps of an error. */
+export const noted = (by: Failure["by"], error: SourceError | TokenSourceDefect): Failure => ({
+  by,
+  tag: error._tag,
+  reason: error._tag === "TokenEndpointError" ? error.reason : undefined,
+  code: error._tag === "TokenSourceDefect" ? undefined : error.code,
+  status: error._tag === "TokenSourceDefect" ? undefined : error.status,
+  detail: error._tag === "GrantRejected" ? undefined : error.detail
+})
+
+/** The error that a noted failure was, for any process that reads it. */
+export const remembered = (key: string, failure: Failure | undefined, retryAfter?: number): TokenError => {
+  if (failure === undefined) return new TokenEndpointError({ key, reason: "unavailable" })
+  const { code, detail, reason, status, tag } = failure
+  switch (tag) {
+    case "GrantRejected":
+      return new ReauthorizationRequired({ key, reason: "refused", code })
+    case "ClientRejected":
+      return new ClientRejected({ key, code: code ?? "unknown", status, detail })
+    case "TokenSourceDefect":
+      return new TokenSourceDefect({ key, detail: detail ?? "it threw" })
+    case "TokenEndpointError": {
+      const known = isReason(reason) ? reason : "unavailable"
+      return new TokenEndpointError({ key, reason: known, code, status, detail, retryAfter })
+    }
+  }
+}
+
+const count = (by: Failure["by"], answer: Answer) => {
+  const outcome = Either.match(answer, {
+    onRight: () => "refreshed",
+    onLeft: (error) => (error._tag === "GrantRejected" ? "refused" : isInDoubt(by, error) ? "in_doubt" : "failed")
+  })
+  return Metric.increment(Metric.tagged(refreshes, "outcome", outcome))
+}
+
+const isReason = Schema.is(TokenEndpointError.fields.reason)
+const isSourceError = (error: unknown): error is SourceError =>
+  error instanceof GrantRejected || error instanceof TokenEndpointError || error instanceof ClientRejected
+const nameOf = (cause: unknown): string => (Predicate.isError(cause) ? cause.name : typeof cause)
+const CUT_OFF = new TokenEndpointError({ reason: "disconnected", detail: "the request was interrupted" })
