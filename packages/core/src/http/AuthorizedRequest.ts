@@ -1,5 +1,6 @@
 import { FetchHttpClient, Headers, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { Context, Effect, FiberRef, identity, Option, type Predicate } from "effect"
+import { initOf } from "../transport/HttpClientInternals.js"
 import type { Origins } from "./AllowedOrigins.js"
 import type { TokenHeader } from "./AuthorizationHeader.js"
 import { TokenResponse, withoutHeaders } from "./AuthorizedResponse.js"
@@ -18,12 +19,6 @@ export type Send = (
   request: HttpClientRequest.HttpClientRequest,
   secrets: Readonly<Record<string, string>>
 ) => Effect.Effect<Hop, HttpClientError.HttpClientError>
-
-/** `client` without the part that prepares requests: run for each attempt, it would add to what it has made before. */
-export const prepared = (client: HttpClient.HttpClient): HttpClient.HttpClient => {
-  const bare: HttpClient.HttpClient = Object.assign(Object.create(client), { preprocess: Effect.succeed })
-  return HttpClient.transformResponse(bare, identity)
-}
 
 /** Sends through `client`. */
 export const makeSend = (client: HttpClient.HttpClient, header: TokenHeader, origins: Origins): Effect.Effect<Send> =>
@@ -88,18 +83,6 @@ const within = <A, E>(
       })
     )
   })
-
-/** The options for `fetch` that a client's own layer was given. Looks into the client without sending anything. */
-export const initOf = (client: HttpClient.HttpClient): Effect.Effect<RequestInit> =>
-  HttpClient.mapRequestEffect(client, () =>
-    Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), Effect.fail)
-  )
-    .execute(HttpClientRequest.get(""))
-    .pipe(
-      Effect.flip,
-      Effect.map((found) => (Option.isOption(found) ? Option.getOrElse(found, () => ({})) : {})),
-      Effect.orElseSucceed(() => ({}))
-    )
 
 /** `fetch` follows redirects by itself, out of our sight: here it is told not to, and notes that it would have. */
 const visible = (init: RequestInit, name: string, state: { follows: boolean }): RequestInit => {

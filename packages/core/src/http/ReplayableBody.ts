@@ -1,10 +1,5 @@
 import { HttpBody, type HttpClientRequest, HttpClientRequest as Request } from "@effect/platform"
-import { Context, Predicate } from "effect"
-
-/** What is done with the token of a request: it is attached and repaired, only attached, or left out. */
-export class TokenUse extends Context.Reference<TokenUse>()("@evertoken/core/TokenUse", {
-  defaultValue: (): "repair" | "attach" | "none" => "repair"
-}) {}
+import { Predicate } from "effect"
 
 /** Says that the stream in the body of `request` gives the same bytes each time it is run, so it may be sent again. */
 export const replayable = (request: HttpClientRequest.HttpClientRequest): HttpClientRequest.HttpClientRequest => {

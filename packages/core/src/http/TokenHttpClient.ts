@@ -1,10 +1,11 @@
 import { HttpClient, HttpClientError, type HttpClientResponse } from "@effect/platform"
 import { Effect, identity, Layer } from "effect"
 import type { InvalidOption, TokenError } from "../model/TokenError.js"
+import { isTransient } from "../model/TokenError.js"
 import { TokenProvider } from "../provider/TokenProvider.js"
-import { isPassing } from "../refresh/RefreshFailure.js"
+import { TokenUse } from "../transport/TokenMode.js"
 import { TokenResponse } from "./AuthorizedResponse.js"
-import { replayable, TokenUse } from "./ReplayableBody.js"
+import { replayable } from "./ReplayableBody.js"
 import type { Refusal } from "./UnauthorizedReason.js"
 import { makeRepair, type RepairOptions, type Tell } from "./UnauthorizedRetry.js"
 
@@ -46,7 +47,7 @@ function layer<E, R>(options: TokenHttpClientOptions<E, R>) {
         ? error
         : new HttpClientError.RequestError({
             request,
-            reason: isPassing(error) ? "Transport" : "Encode",
+            reason: isTransient(error) ? "Transport" : "Encode",
             cause: error,
             description: error.message
           })

@@ -213,3 +213,7 @@ const names = (error: unknown): string => {
   }
   return found.length === 0 ? "it failed" : found.join(", ")
 }
+
+/** Whether asking again soon can help. It does not where the store answers what cannot be used: a row that does not open. */
+export const isTransient = (error: TokenError): boolean =>
+  error._tag === "TokenEndpointError" || (error._tag === "TokenStoreError" && error.reason === "unreachable")

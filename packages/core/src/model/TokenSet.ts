@@ -1,5 +1,4 @@
 import { Data, DateTime, Duration, Option, Predicate, Redacted, Schema } from "effect"
-import { isPutOff } from "../refresh/RefreshTokenExpiry.js"
 import {
   type Checks,
   type DurationOption,
@@ -259,3 +258,9 @@ const TokenSetJson = Schema.parseJson(
 )
 const encodeJson = Schema.encodeSync(TokenSetJson)
 const decodeJson = Schema.decodeUnknownOption(TokenSetJson)
+
+/** Whether an end that was `before` and now is `end`, in epoch milliseconds, was put off, and did not just wander. */
+const isPutOff = (end: number, before: number): boolean => end - before > SLACK
+
+// An end that is told as a lifetime wanders by the time that a request takes.
+const SLACK = Duration.toMillis("1 minute")

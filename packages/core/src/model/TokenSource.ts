@@ -1,5 +1,5 @@
 import { type Context, Duration, Effect, Predicate } from "effect"
-import { fence } from "../refresh/Lease.js"
+import { fence } from "./Fence.js"
 import {
   boolean,
   type Checks,

@@ -3,7 +3,7 @@ import { type Checks, func, oneOf, record } from "../model/Options.js"
 import { clean } from "../model/SafeText.js"
 import { ClientRejected, GrantRejected, TokenEndpointError } from "../model/TokenError.js"
 import type { SourceError } from "../model/TokenSource.js"
-import * as Expiry from "./Expiry.js"
+import { at } from "./JsonPath.js"
 import { type Answer, placeOf } from "./TokenEndpointClient.js"
 
 /** What an answer that is no token means. `lost`: the request may have taken effect, and its answer is lost. */
@@ -104,9 +104,9 @@ export const codeOf = ({ body }: Answer, { errorCode = standardCode }: ErrorOpti
 export const failsUnless =
   (path: string, good: ReadonlyArray<unknown>, code = path) =>
   (body: unknown): string | undefined => {
-    const value = Expiry.at(body, path)
+    const value = at(body, path)
     if (value === undefined || good.includes(value)) return standardCode(body)
-    const told = Expiry.at(body, code)
+    const told = at(body, code)
     return Predicate.isString(told) || Predicate.isNumber(told) ? `${told}` : `${value}`
   }
 
@@ -141,14 +141,14 @@ const own = (meanings: Readonly<Record<string, Meaning>>, code: string): Meaning
   Object.hasOwn(meanings, code) ? meanings[code] : undefined
 
 const standardCode = (body: unknown): string | undefined => {
-  const error = Expiry.at(body, "error")
+  const error = at(body, "error")
   const code = Predicate.isRecord(error) ? (error.code ?? error.type ?? "error") : error
   if (code === true) return "error"
   return (Predicate.isString(code) && code !== "") || (Predicate.isNumber(code) && code !== 0) ? `${code}` : undefined
 }
 
 const description = (body: unknown): string | undefined =>
-  ["error_description", "error.message", "message"].map((path) => Expiry.at(body, path)).find(Predicate.isString)
+  ["error_description", "error.message", "message"].map((path) => at(body, path)).find(Predicate.isString)
 
 const DAY = Duration.toMillis("1 day")
 

@@ -1,5 +1,6 @@
-import { Duration, Encoding, Option, Predicate, Schema } from "effect"
+import { Duration, Encoding, Option, Predicate } from "effect"
 import { type DurationOption, func, isSeconds, kind, lasting, must, required, text } from "../model/Options.js"
+import { at, parseJson } from "./JsonPath.js"
 
 /**
  * How one kind of answer says when its token ends. Units are declared by choosing one of these, never guessed. Each of
@@ -72,19 +73,6 @@ export const first = (...spellings: ReadonlyArray<Expiry>): Expiry => {
     return undefined
   }
 }
-
-/** The value under a name, or under a path with dots between: `data.token`, `errors.0.code`. */
-export const at = (answer: unknown, path: string): unknown => {
-  if (!Predicate.isObject(answer)) return undefined
-  if (Object.hasOwn(answer, path)) return own(answer, path)
-  const dot = path.indexOf(".")
-  return dot > 0 ? at(own(answer, path.slice(0, dot)), path.slice(dot + 1)) : undefined
-}
-
-/** Reads JSON; none where it is not, since an error would quote its input. */
-export const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
-
-const own = (owner: object, name: string): unknown => Object.getOwnPropertyDescriptor(owner, name)?.value
 
 const TEN_YEARS = Duration.toMillis("3650 days")
 const ZONED = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)$/

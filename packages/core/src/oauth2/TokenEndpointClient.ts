@@ -1,13 +1,13 @@
 import { type HttpClient, type HttpClientError, HttpClientRequest } from "@effect/platform"
 import { Clock, Effect, Option, Predicate } from "effect"
+import { fence } from "../model/Fence.js"
 import { required } from "../model/Options.js"
 import { clean } from "../model/SafeText.js"
 import { type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import { within } from "../model/Within.js"
-import { fence } from "../refresh/Lease.js"
 import { DirectHttpClient, REDIRECTED, REPEATED, TOO_LARGE } from "../transport/DirectHttpClient.js"
 import { endpoint, safeUrl } from "../transport/SafeUrl.js"
-import { parseJson } from "./Expiry.js"
+import { parseJson } from "./JsonPath.js"
 
 /** One request to a token endpoint, and the secrets in it that no error may repeat. */
 export interface TokenRequest {

@@ -5,6 +5,7 @@ import { TokenSet, type TokenSetOptions } from "../model/TokenSet.js"
 import type { SourceError } from "../model/TokenSource.js"
 import { accept, type ErrorOptions, errorChecks, isHtml, safely } from "./ErrorResponse.js"
 import * as Expiry from "./Expiry.js"
+import { at } from "./JsonPath.js"
 import type { Answer } from "./TokenEndpointClient.js"
 
 /** How to read what a token endpoint answers. */
@@ -64,7 +65,7 @@ export const readFields =
   (options: AnswerOptions, fields: AnswerFields = {}) =>
   (body: unknown): TokenSetOptions => {
     const text = (path: string | undefined, otherwise: string) => {
-      const value = Expiry.at(body, path ?? otherwise)
+      const value = at(body, path ?? otherwise)
       return Predicate.isString(value) ? value : undefined
     }
     const lifetime = safely(options.expiry ?? DEFAULT_EXPIRY, body)
@@ -77,7 +78,7 @@ export const readFields =
       refreshToken: text(fields.refreshToken, "refresh_token"),
       refreshTokenExpiresIn: refreshLifetime?.expiresIn,
       refreshTokenExpiresAt: refreshLifetime?.expiresAt,
-      scopes: scopes(Expiry.at(body, fields.scope ?? "scope")),
+      scopes: scopes(at(body, fields.scope ?? "scope")),
       extra: kept(body, options.keep ?? [])
     }
   }
@@ -129,7 +130,7 @@ const scopes = (value: unknown): ReadonlyArray<string> | undefined => {
 const kept = (body: unknown, names: ReadonlyArray<string>): Record<string, unknown> => {
   const extra: Record<string, unknown> = {}
   for (const name of names) {
-    const value = Expiry.at(body, name)
+    const value = at(body, name)
     if (value !== undefined && value !== null) extra[name] = value
   }
   return extra

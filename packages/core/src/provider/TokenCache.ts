@@ -16,6 +16,7 @@ import { AccessToken } from "../model/AccessToken.js"
 import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
 import {
   InvalidOption,
+  isTransient,
   ProviderClosed,
   ReauthorizationRequired,
   type TokenError,
@@ -28,7 +29,7 @@ import type { TokenSource } from "../model/TokenSource.js"
 import { outOfTurn } from "../model/Turn.js"
 import { type Current, dueIn, logDefect, timed } from "../refresh/Connection.js"
 import { decide } from "../refresh/Freshness.js"
-import { type Halt, haltOf, isForgotten, isPassing, tooLong } from "../refresh/RefreshFailure.js"
+import { type Halt, haltOf, isForgotten, tooLong } from "../refresh/RefreshFailure.js"
 import { isOlder, makeProtocol } from "../refresh/RefreshProtocol.js"
 import { watched } from "../refresh/StoreAvailability.js"
 import { type TokenRecord, TokenStore } from "../store/TokenStore.js"
@@ -212,7 +213,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       if (first) yield* Metric.increment(waits)
       else if (now >= deadline) return yield* halt?.error ?? tooLong(entry.key)
       if (halted) {
-        if (!isPassing(halt.error) || halt.until >= deadline) return yield* halt.error
+        if (!isTransient(halt.error) || halt.until >= deadline) return yield* halt.error
         yield* hint(entry, Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
         continue
       }
@@ -221,7 +222,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       if (entry.over === "moved") continue
       if (Exit.isFailure(exit)) {
         const error = Cause.failureOption(exit.cause)
-        if (Option.isNone(error) || !isPassing(error.value)) return yield* exit
+        if (Option.isNone(error) || !isTransient(error.value)) return yield* exit
       } else if (beyond === undefined || exit.value.generation > beyond) return exit.value
       // The first may have been on its way before; a row that goes back and forth is looked at now and then.
       else if (!first) yield* hint(entry, SOONEST)

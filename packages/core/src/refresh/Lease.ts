@@ -1,20 +1,8 @@
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { TokenEndpointError, type TokenStoreError } from "../model/TokenError.js"
 import type { TokenStore } from "../store/TokenStore.js"
-
-/**
- * Runs in the last step before a token request is sent, and fails where that must not happen any more. Outside of a
- * refresh it does nothing.
- */
-export class Fence extends Context.Reference<Fence>()("@evertoken/core/Fence", {
-  defaultValue: (): Effect.Effect<void, TokenEndpointError> => Effect.void
-}) {}
-
-/** The last step before a token request is sent. */
-export const fence: Effect.Effect<void, TokenEndpointError> = Effect.flatten(Fence)
 
 /** A lease that was given, as its holder sees it. */
 export interface Lease {

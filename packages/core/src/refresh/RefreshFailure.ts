@@ -4,10 +4,6 @@ import { TokenEndpointError, type TokenError } from "../model/TokenError.js"
 /** Why an attempt brings no token, and until when (epoch milliseconds) another one is pointless. */
 export class Halt extends Data.TaggedError("Halt")<{ readonly error: TokenError; readonly until: number }> {}
 
-/** Whether asking again soon can help. It does not where the store answers what cannot be used: a row that does not open. */
-export const isPassing = (error: TokenError): boolean =>
-  error._tag === "TokenEndpointError" || (error._tag === "TokenStoreError" && error.reason === "unreachable")
-
 /** Whether the tokens were forgotten on purpose. */
 export const isForgotten = (error: TokenError): boolean =>
   error._tag === "ReauthorizationRequired" && error.reason === "forgotten"

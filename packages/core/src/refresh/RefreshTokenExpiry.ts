@@ -26,9 +26,6 @@ export const endingOf = (
   return { at, isNews: begun.some((start) => start > (older?.obtainedAt ?? 0)) }
 }
 
-/** Whether an end that was `before` and now is `end`, in epoch milliseconds, was put off, and did not just wander. */
-export const isPutOff = (end: number, before: number): boolean => end - before > SLACK
-
 /** How long, in milliseconds, `tokens` can wait for a refresh before their refresh token might end; `Infinity` where nobody said. */
 export const patience = (tokens: TokenSet, now: number): number => {
   const at = tokens.refreshTokenExpiresAt
@@ -36,7 +33,5 @@ export const patience = (tokens: TokenSet, now: number): number => {
   return Math.max(at - Math.min(A_DAY, (at - (tokens.obtainedAt ?? now)) / 2) - now, A_MINUTE)
 }
 
-// An end that is told as a lifetime wanders by the time that a request takes.
-const SLACK = Duration.toMillis("1 minute")
 const A_MINUTE = Duration.toMillis("1 minute")
 const A_DAY = Duration.toMillis("1 day")

@@ -12,6 +12,7 @@ import {
   Redacted,
   Schema
 } from "effect"
+import { Fence } from "../model/Fence.js"
 import {
   ClientRejected,
   GrantRejected,
@@ -24,7 +25,7 @@ import { refreshDuration, refreshes } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
 import type { SourceError, TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/TokenStore.js"
-import { Fence, type Lease } from "./Lease.js"
+import type { Lease } from "./Lease.js"
 
 /** What a source is asked for. */
 export interface Request {

@@ -1,7 +1,7 @@
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { Effect, FiberRef, Option, Stream } from "effect"
-import { initOf, prepared } from "../http/AuthorizedRequest.js"
-import { TokenUse } from "../http/ReplayableBody.js"
+import { initOf, prepared } from "./HttpClientInternals.js"
+import { TokenUse } from "./TokenMode.js"
 
 /** Constructors of HTTP clients for requests that carry a secret of their own, such as a source's. */
 export const DirectHttpClient = {

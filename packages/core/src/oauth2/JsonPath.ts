@@ -1,0 +1,14 @@
+import { Predicate, Schema } from "effect"
+
+/** The value under a name, or under a path with dots between: `data.token`, `errors.0.code`. */
+export const at = (answer: unknown, path: string): unknown => {
+  if (!Predicate.isObject(answer)) return undefined
+  if (Object.hasOwn(answer, path)) return own(answer, path)
+  const dot = path.indexOf(".")
+  return dot > 0 ? at(own(answer, path.slice(0, dot)), path.slice(dot + 1)) : undefined
+}
+
+/** Reads JSON; none where it is not, since an error would quote its input. */
+export const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
+
+const own = (owner: object, name: string): unknown => Object.getOwnPropertyDescriptor(owner, name)?.value
