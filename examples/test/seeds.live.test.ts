@@ -177,7 +177,7 @@ describe("renewing ahead (an Elixir GenServer)", () => {
 
   it.scopedLive("does so by the clock on the wall too", () =>
     Effect.gen(function* () {
-      const authority = yield* Authority.make({ lifetime: "3 seconds" })
+      const authority = yield* Authority.make({ lifetime: "8 seconds" })
       const { clientId, clientSecret } = clients.billing
       yield* Effect.gen(function* () {
         const next = yield* tokens

@@ -301,15 +301,22 @@ describe("a rejected token", () => {
   it.scoped("lets go of the connection of each answer that nobody gets to see", () =>
     Effect.gen(function* () {
       const ended: Array<string> = []
+      let resolve = (): void => undefined
+      const both = new Promise<void>((done) => {
+        resolve = done
+      })
+      const end = (how: string) => {
+        if (ended.push(how) === 2) resolve()
+      }
       const body = (name: string, chunks: number) => {
         let left = chunks
         return new ReadableStream<Uint8Array>({
           pull: (controller) => {
             if (left-- > 0) return controller.enqueue(new Uint8Array(1024))
             controller.close()
-            ended.push(`${name} read`)
+            end(`${name} read`)
           },
-          cancel: () => void ended.push(`${name} cut`)
+          cancel: () => end(`${name} cut`)
         })
       }
       const api = fakeApi(({ authorization, url }) =>
@@ -319,7 +326,7 @@ describe("a rejected token", () => {
       )
       const http = yield* connect(api, yield* fakeProvider())
       yield* Effect.all([http.get(`${origin}/short?2`), http.get(`${origin}/endless?1e9`)], { concurrency: 2 })
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      yield* Effect.promise(() => both)
       assert.deepStrictEqual(ended.sort(), ["/endless cut", "/short read"])
     })
   )

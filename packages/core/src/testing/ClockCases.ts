@@ -8,12 +8,12 @@ import {
   LONG,
   leased,
   load,
+  MINUTE,
   type StoreCase,
   type StoreUnderTest,
   same
 } from "./StoreCase.js"
 
-const MINUTE = 60_000
 const HOUR = 3_600_000
 
 /** What holds although the store's clock can be set. */
@@ -43,7 +43,7 @@ export const clocks: ReadonlyArray<StoreCase> = [
         const { generation, key } = yield* leased(backend, "renewed", "a", 10_000)
         yield* move(step)
         yield* same("renew", yield* backend.renew(key, "a", 10_000), true)
-        yield* move(-9_000)
+        yield* move(-5_000)
         const row = (yield* other.lease(key, asks("b", { known: generation, force: true }))).row
         yield* same("the owner", row?.leaseOwner, "a")
         const commit = { owner: "a", generation, tokens: "{}", dueIn: LONG }

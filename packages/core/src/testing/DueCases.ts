@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { TokenStoreBackend } from "../store/TokenStore.js"
-import { asks, failed, holds, kept, LONG, load, newKey, type StoreCase, same } from "./StoreCase.js"
+import { asks, failed, holds, kept, LONG, load, MINUTE, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What `due` promises. A due time of no or a negative wait has come already. */
 export const claims: ReadonlyArray<StoreCase> = [
@@ -8,10 +8,10 @@ export const claims: ReadonlyArray<StoreCase> = [
     title: "claims what is due, the longest due first, or the latest, as many as asked for",
     test: Effect.fnUntraced(function* ({ backend, other = backend }) {
       yield* drain(backend)
-      const fourth = yield* kept(backend, "fourth", -500)
-      const third = yield* kept(backend, "third", -1_000)
-      const first = yield* kept(backend, "first", -3_000)
-      const second = yield* kept(backend, "second", -2_000)
+      const fourth = yield* kept(backend, "fourth", -MINUTE)
+      const third = yield* kept(backend, "third", -2 * MINUTE)
+      const first = yield* kept(backend, "first", -4 * MINUTE)
+      const second = yield* kept(backend, "second", -3 * MINUTE)
       const later = yield* kept(backend, "later", LONG)
       const never = yield* kept(backend, "never")
       yield* same("the first claim", yield* other.due({ limit: 2, lasts: LONG }), [first, second])

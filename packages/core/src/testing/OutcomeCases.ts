@@ -154,7 +154,7 @@ export const outcomes: ReadonlyArray<StoreCase> = [
       const told = (what: string, of: number) =>
         Effect.repeat(hints.take, { until: (change) => change.generation === of }).pipe(
           Effect.timeoutFail({
-            duration: "5 seconds",
+            duration: "30 seconds",
             onTimeout: () => new ContractBroken({ message: `no hint of ${what}` })
           })
         )

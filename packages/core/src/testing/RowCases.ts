@@ -1,7 +1,7 @@
 import { Clock, Effect, Option, Redacted } from "effect"
 import { TokenSet } from "../model/TokenSet.js"
 import { type RowState, TokenStore } from "../store/TokenStore.js"
-import { asks, failed, holds, kept, LONG, leased, load, newKey, type StoreCase, same } from "./StoreCase.js"
+import { asks, failed, holds, kept, LONG, leased, load, MINUTE, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What `load`, `put` and `remove` promise, and that keys never mix. */
 export const rows: ReadonlyArray<StoreCase> = [
@@ -256,7 +256,7 @@ export const rows: ReadonlyArray<StoreCase> = [
       )
       const near = Option.exists(back, (back) =>
         (["expiresAt", "obtainedAt", "refreshTokenExpiresAt", "refreshTokenEndSetAt"] as const).every(
-          (name) => Math.abs((back[name] ?? 0) - (tokens[name] ?? 0)) < 5_000
+          (name) => Math.abs((back[name] ?? 0) - (tokens[name] ?? 0)) < MINUTE
         )
       )
       yield* holds("each instant is the same", near)

@@ -49,6 +49,9 @@ export const load = (backend: TokenStoreBackend, key: string) => Effect.flatMap(
 /** Long enough that nothing runs out during a test. */
 export const LONG = 3_600_000
 
+/** Longer than a test is ever held up between two statements. */
+export const MINUTE = 60_000
+
 /** A request for a lease of a row nobody has tokens for. */
 export const asks = (owner: string, more: Partial<LeaseRequest> = {}): LeaseRequest => ({
   owner,
