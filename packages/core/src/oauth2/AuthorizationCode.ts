@@ -1,13 +1,14 @@
 import type { HttpClient } from "@effect/platform"
 import { Effect, Redacted } from "effect"
-import * as OAuth from "oauth4webapi"
 import { checkOptions } from "../model/Options.js"
 import { clean } from "../model/SafeText.js"
 import { GrantRejected, type InvalidOption } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import { type SourceError, TokenSource, traitsOf } from "../model/TokenSource.js"
+import { randomId, sha256 } from "../transport/SigningKey.js"
 import { authorizationCodeChecks } from "./GrantChecks.js"
 import { makeClient, type RefreshOptions, scopeText } from "./OAuth2Client.js"
+import { library } from "./OAuth2Request.js"
 import { endpointOption, inTime } from "./TokenEndpointClient.js"
 
 /** A source that refreshes, and the way a person gets its first tokens in a browser. */
@@ -60,9 +61,9 @@ export const authorizationCode = (
     }
 
     const authorize = Effect.gen(function* () {
-      const state = OAuth.generateRandomState()
-      const verifier = OAuth.generateRandomCodeVerifier()
-      const challenge = yield* Effect.promise(() => OAuth.calculatePKCECodeChallenge(verifier))
+      const state = randomId()
+      const verifier = randomId()
+      const challenge = yield* Effect.orDie(sha256(verifier))
       const url = new URL(page)
       const fields = {
         ...options.authorizationParameters,
@@ -74,15 +75,16 @@ export const authorizationCode = (
     })
 
     const exchange: AuthorizationCode["exchange"] = Effect.fnUntraced(function* (callback, { state, verifier }) {
+      const oauth = yield* library
       const code = yield* Effect.try({
         try: () => {
           const { searchParams } = new URL(callback, redirectUri)
           if (issuer === undefined) searchParams.delete("iss")
-          return OAuth.validateAuthResponse(server, { client_id: clientId }, searchParams, state).get("code") ?? ""
+          return oauth.validateAuthResponse(server, { client_id: clientId }, searchParams, state).get("code") ?? ""
         },
         catch: (error) =>
           new GrantRejected({
-            code: error instanceof OAuth.AuthorizationResponseError ? clean(error.error, [], 80) : "invalid_response"
+            code: error instanceof oauth.AuthorizationResponseError ? clean(error.error, [], 80) : "invalid_response"
           })
       })
       if (code === "") return yield* new GrantRejected({ code: "invalid_response" })

@@ -1,8 +1,9 @@
 import { type Cause, Clock, Effect, Encoding, Redacted } from "effect"
-import * as OAuth from "oauth4webapi"
+import type * as OAuth from "oauth4webapi"
 import { type Checks, nested, oneOf, secret, text } from "../model/Options.js"
 import { InvalidOption } from "../model/TokenError.js"
-import { importKey, type PrivateKeyOptions, privateKeyChecks, sign } from "../transport/SigningKey.js"
+import { importKey, type PrivateKeyOptions, privateKeyChecks, randomId, sign } from "../transport/SigningKey.js"
+import { library } from "./OAuth2Request.js"
 
 /** Who asks, and how it proves that. */
 export interface ClientOptions {
@@ -60,8 +61,9 @@ export const makeAuthentication = (
       return yield* byAssertion(clientId, privateKey, audience)
     }
     const method = clientAuthentication ?? (clientSecret === undefined ? "none" : "basic")
-    if (method === "none") return Effect.succeed(OAuth.None())
-    const prove = bySecret[method]
+    const oauth = yield* library
+    if (method === "none") return Effect.succeed(oauth.None())
+    const prove = { basic: oauth.ClientSecretBasic, post: oauth.ClientSecretPost, basicRaw }[method]
     if (clientSecret === undefined) return yield* new InvalidOption({ option: "clientSecret", expected: SECRET })
     return Effect.sync(() => prove(`${Redacted.value(clientSecret)}`))
   })
@@ -78,7 +80,7 @@ const byAssertion = Effect.fnUntraced(function* (clientId: string, options: Clie
       {},
       {
         ...{ iss: clientId, sub: clientId, aud: options.audience ?? issuer },
-        ...{ jti: OAuth.generateRandomState(), iat: now, nbf: now, exp: now + 60 }
+        ...{ jti: randomId(), iat: now, nbf: now, exp: now + 60 }
       }
     )
     const prove: OAuth.ClientAuth = (_server, _client, body) => {
@@ -90,10 +92,8 @@ const byAssertion = Effect.fnUntraced(function* (clientId: string, options: Clie
   })
 })
 
-const bySecret: Readonly<Record<"basic" | "basicRaw" | "post", (secret: string) => OAuth.ClientAuth>> = {
-  basic: OAuth.ClientSecretBasic,
-  post: OAuth.ClientSecretPost,
-  basicRaw: (secret) => (_server, client, _body, headers) => {
+const basicRaw =
+  (secret: string): OAuth.ClientAuth =>
+  (_server, client, _body, headers) => {
     headers.set("authorization", `Basic ${Encoding.encodeBase64(`${client.client_id}:${secret}`)}`)
   }
-}

@@ -1,9 +1,9 @@
 import type { HttpClient } from "@effect/platform"
 import { Effect } from "effect"
-import * as OAuth from "oauth4webapi"
 import { type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import type { SourceError } from "../model/TokenSource.js"
 import { accept } from "./ErrorResponse.js"
+import { captureRequest, library } from "./OAuth2Request.js"
 import { endpointOption, inTime, makeSend, type TokenRequest } from "./TokenEndpointClient.js"
 
 /** What an authorization server says about itself, under the names that the options here have: spread it into them. */
@@ -25,17 +25,15 @@ export const discover = (
     const send = yield* makeSend
     const ask = (algorithm: "oidc" | "oauth2") =>
       Effect.flatMap(
-        Effect.tryPromise({
-          try: () => requestOf(identifier, algorithm),
-          catch: () => unreadable("no address for metadata")
-        }),
+        Effect.mapError(requestOf(identifier, algorithm), () => unreadable("no address for metadata")),
         send
       )
     const oidc = yield* ask("oidc")
     const answer = oidc.status >= 400 && oidc.status < 500 ? yield* ask("oauth2") : oidc
     yield* accept(answer, {})
+    const oauth = yield* library
     const found = yield* Effect.tryPromise({
-      try: () => OAuth.processDiscoveryResponse(identifier, Response.json(answer.body ?? null)),
+      try: () => oauth.processDiscoveryResponse(identifier, Response.json(answer.body ?? null)),
       catch: () => unreadable(`no metadata of this issuer, at ${answer.from}`)
     })
     if (found.token_endpoint === undefined)
@@ -50,16 +48,10 @@ export const discover = (
     }
   }).pipe(inTime)
 
-const requestOf = (issuer: URL, algorithm: "oidc" | "oauth2"): Promise<TokenRequest> =>
-  new Promise((resolve, reject) => {
-    OAuth.discoveryRequest(issuer, {
-      algorithm,
-      [OAuth.allowInsecureRequests]: true, // the issuer's address was checked before
-      [OAuth.customFetch]: (url, { headers }) => {
-        resolve({ method: "GET", url, headers, secrets: [] })
-        return new Promise<never>(() => {})
-      }
-    }).catch(reject)
-  })
+const requestOf = (issuer: URL, algorithm: "oidc" | "oauth2"): Effect.Effect<TokenRequest, unknown> =>
+  Effect.map(
+    captureRequest<"GET", undefined>((oauth, options) => oauth.discoveryRequest(issuer, { ...options, algorithm })),
+    ({ headers, method, url }) => ({ method, url, headers, secrets: [] })
+  )
 
 const unreadable = (detail: string) => new TokenEndpointError({ reason: "unreadable", detail })

@@ -1,11 +1,10 @@
 import type { HttpClient } from "@effect/platform"
 import { Clock, Duration, Effect, Redacted } from "effect"
-import { generateRandomState } from "oauth4webapi"
 import { checkOptions, type DurationOption } from "../model/Options.js"
 import { InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import { TokenSet } from "../model/TokenSet.js"
 import { type SourceError, TokenSource, traitsOf } from "../model/TokenSource.js"
-import { importKey, type PrivateKeyOptions, sign } from "../transport/SigningKey.js"
+import { importKey, type PrivateKeyOptions, randomId, sign } from "../transport/SigningKey.js"
 import { credentialsChecks, jwtBearerChecks, refreshTokenChecks, tokenExchangeChecks } from "./GrantChecks.js"
 import { makeClient, type OAuth2Options, type RefreshOptions, scopeText } from "./OAuth2Client.js"
 
@@ -146,7 +145,7 @@ const makeSigned = Effect.fnUntraced(function* (options: Omit<JwtBearerOptions, 
   }
   return Effect.gen(function* () {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const unique = { jti: generateRandomState(), iat: now, exp: now + Math.ceil(lifetime) }
+    const unique = { jti: randomId(), iat: now, exp: now + Math.ceil(lifetime) }
     return Redacted.make(yield* sign(key, {}, { ...fixed, ...options.claims, ...unique }))
   }).pipe(
     Effect.mapError(

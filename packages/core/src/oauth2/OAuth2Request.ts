@@ -1,6 +1,11 @@
 import { Effect, Predicate, Redacted } from "effect"
-import * as OAuth from "oauth4webapi"
+import type * as OAuth from "oauth4webapi"
 import type { TokenRequest } from "./TokenEndpointClient.js"
+
+/** oauth4webapi, loaded by the first source that needs it. */
+export const library = Effect.promise(() => import("oauth4webapi"))
+
+type Library = Effect.Effect.Success<typeof library>
 
 /** Form fields; those that are `Redacted` are kept out of every error. */
 export type Parameters = Readonly<Record<string, string | Redacted.Redacted | undefined>>
@@ -18,6 +23,7 @@ export interface Build {
 
 /** Which request to build. */
 export type Kind = (
+  oauth: Library,
   build: Build,
   client: OAuth.Client,
   form: URLSearchParams,
@@ -27,42 +33,59 @@ export type Kind = (
 /** A token request (RFC 6749 section 4). */
 export const tokenRequest =
   (grantType: string): Kind =>
-  ({ authentication, server }, client, form, options) =>
-    OAuth.genericTokenEndpointRequest(server, client, authentication, grantType, form, options)
+  (oauth, { authentication, server }, client, form, options) =>
+    oauth.genericTokenEndpointRequest(server, client, authentication, grantType, form, options)
 
 /** A revocation request (RFC 7009 section 2.1). */
-export const revocationRequest: Kind = ({ authentication, server }, client, form, options) =>
-  OAuth.revocationRequest(server, client, authentication, form.get("token") ?? "", {
+export const revocationRequest: Kind = (oauth, { authentication, server }, client, form, options) =>
+  oauth.revocationRequest(server, client, authentication, form.get("token") ?? "", {
     ...options,
     additionalParameters: form
   })
 
 /** A device authorization request (RFC 8628 section 3.1). */
-export const deviceRequest: Kind = ({ authentication, server }, client, form, options) =>
-  OAuth.deviceAuthorizationRequest(server, client, authentication, form, options)
+export const deviceRequest: Kind = (oauth, { authentication, server }, client, form, options) =>
+  oauth.deviceAuthorizationRequest(server, client, authentication, form, options)
 
-/** The request that oauth4webapi would send. Sending is ours: interruptible, untraced, and lenient about answers. */
-export const buildRequest = (kind: Kind, build: Build): Effect.Effect<TokenRequest, unknown> =>
-  Effect.tryPromise(
-    () =>
-      new Promise<TokenRequest>((resolve, reject) => {
-        const form = formOf(build.parameters)
-        kind(build, { client_id: build.clientId }, form, {
-          ...(build.headers === undefined ? {} : { headers: { ...build.headers } }),
-          [OAuth.allowInsecureRequests]: true, // every endpoint was checked before
-          [OAuth.customFetch]: (url, { body, headers, method }) => {
-            resolve({
-              method,
-              url,
-              headers,
-              body: { text: body.toString(), type: "application/x-www-form-urlencoded" },
-              secrets: secretsOf(build, body, headers)
-            })
-            return new Promise<never>(() => {})
-          }
-        }).catch(reject)
-      })
+type Captured<Method, Body> = OAuth.CustomFetchOptions<Method, Body> & { readonly url: string }
+
+/**
+ * The request that `start` makes oauth4webapi send. It checks and builds the request; sending is ours: interruptible,
+ * untraced, and lenient about answers. So its `fetch` notes what it is given and never answers.
+ */
+export const captureRequest = <Method, Body>(
+  start: (oauth: Library, options: OAuth.HttpRequestOptions<Method, Body>) => Promise<Response>
+): Effect.Effect<Captured<Method, Body>, unknown> =>
+  Effect.flatMap(library, (oauth) =>
+    Effect.tryPromise(
+      () =>
+        new Promise<Captured<Method, Body>>((resolve, reject) => {
+          start(oauth, {
+            [oauth.allowInsecureRequests]: true, // every address was checked before
+            [oauth.customFetch]: (url, options) => {
+              resolve({ ...options, url })
+              return new Promise<never>(() => {})
+            }
+          }).catch(reject)
+        })
+    )
   )
+
+/** The request of one kind. */
+export const buildRequest = (kind: Kind, build: Build): Effect.Effect<TokenRequest, unknown> => {
+  const form = formOf(build.parameters)
+  const own = build.headers === undefined ? {} : { headers: { ...build.headers } }
+  return Effect.map(
+    captureRequest<"POST", URLSearchParams>((oauth, options) =>
+      kind(oauth, build, { client_id: build.clientId }, form, { ...own, ...options })
+    ),
+    ({ body, headers, method, url }) => ({
+      ...{ method, url, headers },
+      body: { text: body.toString(), type: "application/x-www-form-urlencoded" },
+      secrets: secretsOf(build, body, headers)
+    })
+  )
+}
 
 const formOf = (parameters: Parameters): URLSearchParams => {
   const form = new URLSearchParams()

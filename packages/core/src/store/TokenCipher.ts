@@ -1,5 +1,4 @@
-import { type Config, type ConfigError, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
-import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from "jose"
+import { type Config, type ConfigError, Context, Effect, Encoding, Layer, Option, Redacted, Schema } from "effect"
 import { type InvalidOption, TokenStoreError } from "../model/TokenError.js"
 import {
   configuredKeys,
@@ -77,10 +76,11 @@ const over = (keys: TokenKeys): TokenCipher["Type"] => ({
       ...(wrapped === undefined ? {} : { wrapped })
     }
     return yield* Effect.tryPromise({
-      try: () =>
-        new CompactEncrypt(new TextEncoder().encode(payload))
-          .setProtectedHeader(header)
-          .encrypt(Redacted.value(secret)),
+      try: async () => {
+        const { CompactEncrypt } = await import("jose")
+        const plain = new TextEncoder().encode(payload)
+        return new CompactEncrypt(plain).setProtectedHeader(header).encrypt(Redacted.value(secret))
+      },
       catch: () => new TokenStoreError({ reason: "unreachable", key, detail: "sealing failed" })
     })
   }),
@@ -93,7 +93,10 @@ const over = (keys: TokenKeys): TokenCipher["Type"] => ({
     if (secret === undefined) return yield* undecryptable(`it was sealed by ${by}, which is not at hand`)
     // The header is trusted once the tag over it was checked. The errors of jose are not: they may tell of the content.
     const plain = yield* Effect.tryPromise({
-      try: () => compactDecrypt(sealed, Redacted.value(secret), ONLY),
+      try: async () => {
+        const { compactDecrypt } = await import("jose")
+        return compactDecrypt(sealed, Redacted.value(secret), ONLY)
+      },
       catch: () => undecryptable(`${by} does not open it`)
     })
     if (header.key !== key || header.generation !== generation) {
@@ -111,6 +114,8 @@ const Header = Schema.Struct({
   generation: Schema.Number,
   wrapped: Schema.optional(Schema.String)
 })
-const decodeHeader = Schema.decodeUnknownOption(Header)
+const decodeHeader = Schema.decodeUnknownOption(Schema.parseJson(Header))
 const headerOf = (sealed: string): Option.Option<typeof Header.Type> =>
-  Option.flatMap(Option.liftThrowable(() => decodeProtectedHeader(sealed))(), (header) => decodeHeader(header))
+  Option.flatMap(Option.getRight(Encoding.decodeBase64UrlString(sealed.split(".")[0] ?? "")), (json) =>
+    decodeHeader(json)
+  )

@@ -1,7 +1,6 @@
-import { Clock, Effect, Encoding, Redacted } from "effect"
-import { generateRandomState } from "oauth4webapi"
+import { Clock, Effect, Redacted } from "effect"
 import { InvalidOption } from "../model/TokenError.js"
-import { importKey, sign } from "./SigningKey.js"
+import { importKey, randomId, sha256, sign } from "./SigningKey.js"
 
 /** One request, as its proof describes it. */
 export interface Proven {
@@ -24,12 +23,12 @@ export const prover = (key: Redacted.Redacted): Effect.Effect<Prover, InvalidOpt
         const { origin, pathname } = yield* Effect.try(() => new URL(url))
         const now = yield* Clock.currentTimeMillis
         const claims = {
-          jti: generateRandomState(),
+          jti: randomId(),
           iat: Math.floor(now / 1000),
           htm: method,
           htu: origin + pathname,
           nonce,
-          ath: accessToken === undefined ? undefined : yield* digest(Redacted.value(accessToken))
+          ath: accessToken === undefined ? undefined : yield* sha256(Redacted.value(accessToken))
         }
         return yield* sign(signing, { typ: "dpop+jwt", jwk: signing.publicJwk, kid: undefined }, claims)
       },
@@ -42,8 +41,3 @@ export const prover = (key: Redacted.Redacted): Effect.Effect<Prover, InvalidOpt
 /** The proof of one request by `key`. */
 export const proof = (key: Redacted.Redacted, request: Proven): Effect.Effect<string, InvalidOption> =>
   Effect.flatMap(prover(key), (prove) => prove(request))
-
-const digest = (text: string) =>
-  Effect.tryPromise(async () =>
-    Encoding.encodeBase64Url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
-  )

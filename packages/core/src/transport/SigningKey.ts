@@ -1,12 +1,12 @@
-import { type Cause, Effect, Either, Encoding, Option, Predicate, Redacted, Schema } from "effect"
-import * as OAuth from "oauth4webapi"
+import { type Cause, Effect, Encoding, Option, Predicate, Redacted, Schema } from "effect"
+import type { CryptoKey, JWTPayload } from "jose"
 import { type Checks, kind, required, text as words } from "../model/Options.js"
 import { InvalidOption } from "../model/TokenError.js"
 
 /** A private key to sign with, and what to say about it. */
 export interface PrivateKeyOptions {
   /** PKCS#8 PEM, a JWK as JSON, or a key that the platform keeps. */
-  readonly key: Redacted.Redacted | OAuth.CryptoKey
+  readonly key: Redacted.Redacted | CryptoKey
   /**
    * The algorithm, such as `ES256` (RFC 7518 section 3.1).
    * @default what the JWK says, else `RS256`
@@ -33,8 +33,8 @@ export const privateKeyChecks = {
 
 /** A private key, ready to sign. */
 export interface SigningKey {
-  readonly key: OAuth.CryptoKey
-  readonly algorithm: string | undefined
+  readonly key: CryptoKey
+  readonly algorithm: string
   readonly keyId: string | undefined
   /** The public half, where the key came as a JWK. */
   readonly publicJwk: Readonly<Record<string, string>> | undefined
@@ -43,50 +43,54 @@ export interface SigningKey {
 /** Reads a private key, or tells which option holds none. */
 export const importKey = (option: string, options: PrivateKeyOptions): Effect.Effect<SigningKey, InvalidOption> =>
   Effect.gen(function* () {
-    const { algorithm, key, keyId } = options
-    if (!Redacted.isRedacted(key)) return { key, algorithm, keyId, publicJwk: undefined }
-    const text = `${Redacted.value(key)}`
+    const { key, keyId } = options
+    const text = Redacted.isRedacted(key) ? `${Redacted.value(key)}` : ""
     const jwk = Option.getOrUndefined(decodeJwk(text))
-    const alg = algorithm ?? jwk?.alg ?? CURVES[jwk?.crv ?? ""] ?? "RS256"
-    const expected = `a private key for ${alg}: PKCS#8 PEM, a JWK as JSON, or a CryptoKey`
+    const algorithm =
+      options.algorithm ?? jwk?.alg ?? CURVES[jwk?.crv ?? ""] ?? (Redacted.isRedacted(key) ? "RS256" : algorithmOf(key))
+    const expected = `a private key for ${algorithm}: PKCS#8 PEM, a JWK as JSON, or a CryptoKey`
+    if (!Redacted.isRedacted(key)) return { key, algorithm, keyId, publicJwk: undefined }
     const imported = yield* Effect.tryPromise({
-      try: () =>
-        jwk === undefined
-          ? crypto.subtle.importKey("pkcs8", derOf(text), parameters(alg), false, ["sign"])
-          : crypto.subtle.importKey("jwk", jwk, parameters(alg), false, ["sign"]),
+      try: async () => {
+        const { importJWK, importPKCS8 } = await import("jose")
+        if (jwk === undefined) return importPKCS8(text.replaceAll("\\n", "\n").trim(), algorithm)
+        const read = await importJWK(jwk, algorithm)
+        return read instanceof Uint8Array ? Promise.reject() : read
+      },
       catch: () => new InvalidOption({ option, expected })
     })
     const publicJwk =
       jwk === undefined ? undefined : Object.fromEntries(PUBLIC.flatMap((name) => entry(name, jwk[name])))
-    return { key: imported, algorithm: alg, keyId: keyId ?? jwk?.kid, publicJwk }
+    return { key: imported, algorithm, keyId: keyId ?? jwk?.kid, publicJwk }
   })
 
 /** Makes a new private key for DPoP proofs: an ES256 JWK as JSON. */
 export const generateKey: Effect.Effect<Redacted.Redacted, Cause.UnknownException> = Effect.tryPromise(async () => {
-  const { privateKey } = await crypto.subtle.generateKey(parameters("ES256"), true, ["sign", "verify"])
-  const { crv, d, kty, x, y } = await crypto.subtle.exportKey("jwk", privateKey)
-  return Redacted.make(JSON.stringify({ kty, crv, x, y, d }))
+  const { exportJWK, generateKeyPair } = await import("jose")
+  const { privateKey } = await generateKeyPair("ES256", { extractable: true })
+  return Redacted.make(JSON.stringify(await exportJWK(privateKey)))
 })
 
 /** Signs a JWT (RFC 7515). What is undefined is left out. */
 export const sign = (
   { algorithm, key, keyId }: SigningKey,
-  header: Readonly<Record<string, OAuth.JsonValue | undefined>>,
-  claims: Readonly<Record<string, OAuth.JsonValue | undefined>>
+  header: Readonly<Record<string, unknown>>,
+  claims: JWTPayload
 ): Effect.Effect<string, Cause.UnknownException> =>
-  // oauth4webapi signs client assertions; letting it sign ours instead of its own saves a second library.
   Effect.tryPromise(async () => {
-    const form = new URLSearchParams()
-    const assertion = OAuth.PrivateKeyJwt(key, {
-      [OAuth.modifyAssertion]: (itsHeader, itsClaims) => {
-        Object.assign(itsHeader, algorithm === undefined ? {} : { alg: algorithm }, { kid: keyId }, header)
-        for (const name of Object.keys(itsClaims)) delete itsClaims[name]
-        Object.assign(itsClaims, claims)
-      }
-    })
-    await assertion({ issuer: "" }, { client_id: "" }, form, new Headers())
-    return form.get("client_assertion") ?? ""
+    const { SignJWT } = await import("jose")
+    const full: { alg: string; [name: string]: unknown } = { alg: algorithm, kid: keyId, ...header }
+    return new SignJWT(claims).setProtectedHeader(full).sign(key)
   })
+
+/** A text of 256 random bits that nobody guesses: a `jti`, a `state`, a PKCE code verifier. */
+export const randomId = (): string => Encoding.encodeBase64Url(crypto.getRandomValues(new Uint8Array(32)))
+
+/** The SHA-256 of a text as base64url: the `ath` of a DPoP proof, the challenge of a PKCE code verifier. */
+export const sha256 = (text: string): Effect.Effect<string, Cause.UnknownException> =>
+  Effect.tryPromise(async () =>
+    Encoding.encodeBase64Url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
+  )
 
 const text = Schema.optionalWith(Schema.String, { exact: true })
 const decodeJwk = Schema.decodeUnknownOption(
@@ -110,11 +114,9 @@ const CURVES: Readonly<Record<string, string>> = {
 const entry = (name: string, value: string | undefined): ReadonlyArray<readonly [string, string]> =>
   value === undefined ? [] : [[name, value]]
 
-const derOf = (pem: string): Uint8Array<ArrayBuffer> =>
-  new Uint8Array(Either.getOrThrow(Encoding.decodeBase64(pem.replace(/-----[A-Z ]+-----|\\n|\s/g, ""))))
-
-const parameters = (alg: string): EcKeyImportParams & RsaHashedImportParams => {
-  const size = alg.slice(2)
-  const name = { ES: "ECDSA", RS: "RSASSA-PKCS1-v1_5", PS: "RSA-PSS", Ed: "Ed25519" }[alg.slice(0, 2)] ?? alg
-  return { name, namedCurve: size === "512" ? "P-521" : `P-${size}`, hash: `SHA-${size}` }
+/** The algorithm that a key of the platform is for (RFC 7518 section 3.1). */
+const algorithmOf = ({ algorithm }: CryptoKey): string => {
+  const { hash, name, namedCurve }: { name: string; namedCurve?: string; hash?: { name: string } } = algorithm
+  const size = hash?.name.replace("SHA-", "") ?? "256"
+  return CURVES[namedCurve ?? name] ?? (name === "RSA-PSS" ? `PS${size}` : `RS${size}`)
 }
