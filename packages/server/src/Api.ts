@@ -9,6 +9,7 @@ import {
 } from "@effect/platform"
 import { Context, Schema } from "effect"
 import type { Caller } from "./ApiKeys.js"
+import { CONTENT_TYPE } from "./Prometheus.js"
 
 /** A valid access token. */
 export class Token extends Schema.Class<Token>("Token")({
@@ -54,7 +55,8 @@ export const NewTokens = Schema.Struct({
 /** Which generation a resource server refused. */
 export const Rejection = Schema.Struct({ key: Schema.String, generation: Schema.Int })
 
-const Health = Schema.Literal("ok", "idle", "failing", "down", "soon", "login", "unreadable")
+/** How a connection may be doing. */
+export const Health = Schema.Literal("ok", "idle", "failing", "down", "soon", "login", "unreadable")
 
 /** How a connection is doing. Instants are epoch milliseconds. */
 export class Connection extends Schema.Class<Connection>("Connection")({
@@ -250,25 +252,29 @@ const connections = HttpApiGroup.make("connections")
       .addError(TooManyRequests)
       .annotate(OpenApi.Description, "What happens to the tokens, as server-sent events of JSON. Never ends.")
   )
-  .add(
-    HttpApiEndpoint.get("metrics", "/metrics").addSuccess(
-      HttpApiSchema.Text({ contentType: "text/plain; version=0.0.4" })
-    )
-  )
 
-const system = HttpApiGroup.make("system", { topLevel: true })
+const monitoring = HttpApiGroup.make("monitoring").add(
+  HttpApiEndpoint.get("metrics", "/metrics").addSuccess(HttpApiSchema.Text({ contentType: CONTENT_TYPE }))
+)
+
+const probes = HttpApiGroup.make("probes", { topLevel: true })
   .add(HttpApiEndpoint.get("health", "/health").addSuccess(Schema.Struct({ status: Schema.Literal("up") })))
   .add(
     HttpApiEndpoint.get("ready", "/ready")
       .addSuccess(Schema.Struct({ status: Schema.Literal("ready") }))
       .addError(Unavailable)
   )
-  .add(HttpApiEndpoint.get("page", "/").addSuccess(HttpApiSchema.Text({ contentType: "text/html; charset=utf-8" })))
+
+const pages = HttpApiGroup.make("pages", { topLevel: true }).add(
+  HttpApiEndpoint.get("page", "/").addSuccess(HttpApiSchema.Text({ contentType: "text/html; charset=utf-8" }))
+)
 
 /** The token service over HTTP: what the server serves, the docs show, and clients call. */
 export class Api extends HttpApi.make("evertoken")
   .add(tokens.addError(BadRequest).addError(Forbidden).middleware(Authenticate))
   .add(connections.addError(BadRequest).addError(Forbidden).middleware(Authenticate))
-  .add(system)
+  .add(monitoring.addError(Forbidden).middleware(Authenticate))
+  .add(probes)
+  .add(pages)
   .annotate(OpenApi.Title, "Evertoken")
   .annotate(OpenApi.Description, "Whoever asks gets a valid access token, now.") {}

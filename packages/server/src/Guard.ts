@@ -1,9 +1,10 @@
 import { HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Clock, Duration, Effect, Layer, Option, Redacted, type Scope } from "effect"
+import { Clock, Duration, Effect, Layer, Metric, Option, Redacted, type Scope } from "effect"
 import { Authenticate, BadRequest, CurrentCaller, Forbidden, TooManyRequests, Unauthenticated } from "./Api.js"
 import { type Caller, fingerprint, makeFind, may, type Verb } from "./ApiKeys.js"
 import { rarelyEach } from "./Log.js"
+import { refusals } from "./Metrics.js"
 
 /** Lets callers in by their API keys, each as often as it is allowed; guesses share one small bound. */
 export const layer = (
@@ -28,6 +29,7 @@ export const layer = (
         const [, key] = /^Bearer +([\w.~+/-]+=*)$/i.exec(given[0] ?? "") ?? []
         const caller = key === undefined ? undefined : Option.getOrUndefined(find(Redacted.make(key)))
         if (caller === undefined) {
+          if (key !== undefined) yield* Metric.increment(refusals)
           yield* guesses("", now, "Too many requests without a known API key")
           yield* challenge(key === undefined ? undefined : "invalid_token")
           if (key !== undefined) {

@@ -7,7 +7,8 @@ import { may } from "./ApiKeys.js"
 import { makeCursors } from "./Cursor.js"
 import { makePlaces, permitAny } from "./Guard.js"
 import { makeListing } from "./Listing.js"
-import * as Prometheus from "./Prometheus.js"
+import * as Metrics from "./Metrics.js"
+import { CONTENT_TYPE } from "./Prometheus.js"
 import { makeShared } from "./Shared.js"
 import * as StatusPage from "./StatusPage.js"
 import { tokens } from "./TokenHandlers.js"
@@ -40,28 +41,36 @@ const connections = HttpApiBuilder.group(Api, "connections", (handlers) =>
           })
         })
       )
-      .handleRaw("metrics", () =>
-        Effect.gen(function* () {
-          yield* permitAny("metrics")
-          return HttpServerResponse.text(yield* Prometheus.text, { contentType: "text/plain; version=0.0.4" })
-        })
-      )
   })
 )
 
+/** Tells Prometheus what happened, and how things stand. */
+const monitoring = HttpApiBuilder.group(Api, "monitoring", (handlers) =>
+  Effect.map(Metrics.make, (metrics) =>
+    handlers.handleRaw("metrics", () =>
+      Effect.map(Effect.zipRight(permitAny("metrics"), metrics), (text) =>
+        HttpServerResponse.text(text, { contentType: CONTENT_TYPE })
+      )
+    )
+  )
+)
+
 /** Tells how the service is doing. */
-const system = HttpApiBuilder.group(Api, "system", (handlers) =>
+const probes = HttpApiBuilder.group(Api, "probes", (handlers) =>
   Effect.gen(function* () {
     const store = yield* TokenStore
     const ready = makeShared(Effect.as(store.load("evertoken ready?"), { status: "ready" as const }))
     return handlers
       .handle("health", () => Effect.succeed({ status: "up" as const }))
       .handle("ready", () => Effect.catchTag(ready, "TokenStoreError", unavailable))
-      .handleRaw("page", () => Effect.succeed(StatusPage.page))
   })
 )
 
+const pages = HttpApiBuilder.group(Api, "pages", (handlers) =>
+  handlers.handleRaw("page", () => Effect.succeed(StatusPage.page))
+)
+
 /** What the API does. */
-export const layer = Layer.mergeAll(tokens, connections, system)
+export const layer = Layer.mergeAll(tokens, connections, monitoring, probes, pages)
 
 const MOST_STREAMS = 16

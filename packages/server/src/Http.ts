@@ -14,5 +14,5 @@ export const layer = ({ callers, rate }: Pick<Settings, "callers" | "rate">) =>
     Layer.provide(HttpApiBuilder.api(Api)),
     Layer.provide(Handlers.layer),
     Layer.provide(Guard.layer(callers, rate)),
-    Layer.provide(Requests.layer)
+    Layer.provide(Requests.layer(Api, ["/docs", "/openapi.json"]))
   )

@@ -1,57 +1,91 @@
-import { HttpApi, HttpApiBuilder, HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Cause, Effect, Layer, Predicate } from "effect"
-import { Api } from "./Api.js"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  type HttpApiGroup,
+  HttpApp,
+  HttpRouter,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
+import { Cause, Effect, Layer, Metric, Predicate } from "effect"
 import { nameOf } from "./Log.js"
+import { makeAnswers } from "./Metrics.js"
 import { meant } from "./Names.js"
 import { headersOf } from "./StatusPage.js"
 
 /**
- * What holds for each request, beyond what the API says of it: a path is exact, what is not there is 404, a method that
+ * What holds for each request, beyond what `api` says of it: a path is exact, what is not there is 404, a method that
  * a path does not have is 405, and a query is read as it was sent. No refusal repeats what was sent, nobody stores an
- * answer.
+ * answer, and each is counted. `pages` are the paths that are served beside `api`.
  */
-export const layer = Layer.mergeAll(
-  HttpApiBuilder.middleware(Api, (app) =>
-    Effect.zipRight(
-      HttpApp.appendPreResponseHandler((_, response) =>
-        Effect.succeed(HttpServerResponse.setHeaders(response, headersOf(response)))
-      ),
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
-        const [path = "", ...rest] = url.replace(/^https?:\/\/[^/?#]*/, "").split("?")
-        const methods = METHODS.get(path)
-        if (methods === undefined) return Effect.succeed(answer(404, "NotFound", "There is nothing here; see /docs"))
-        if (!methods.includes(method)) {
-          const allow = methods.join(", ")
-          const refused = answer(405, "MethodNotAllowed", `Here is no such method, only ${allow}`)
-          return Effect.succeed(HttpServerResponse.setHeader(refused, "allow", allow))
-        }
-        if (!isQuery(rest.join("?"))) {
-          return Effect.succeed(
-            answer(400, "BadRequest", "The query is not percent-encoded UTF-8 (RFC 3986 section 2.1)")
-          )
-        }
-        return Effect.catchAllCause(app, refusal)
-      })
-    )
-  ),
-  // The router takes `//` for `/`, in the query as well, and `/V1/TOKEN/` for `/v1/token`, unless it is told not to.
-  HttpRouter.setRouterConfig({ ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, caseSensitive: true })
-)
+export const layer = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>,
+  pages: ReadonlyArray<string> = []
+) => {
+  const { counter, first, methodsOf } = routesOf(api, pages)
+  const middleware = HttpApiBuilder.middleware((app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+      const [path = "", ...rest] = url.replace(/^https?:\/\/[^/?#]*/, "").split("?")
+      const finish = HttpApp.appendPreResponseHandler((_, response) =>
+        Effect.as(
+          Metric.increment(counter(path, method, response.status)),
+          HttpServerResponse.setHeaders(response, headersOf(response))
+        )
+      )
+      const refused = refusalOf(methodsOf(path), method, rest.join("?"))
+      return Effect.zipRight(
+        finish,
+        refused === undefined ? Effect.catchAllCause(app, refusal) : Effect.succeed(refused)
+      )
+    })
+  )
+  return Layer.mergeAll(
+    middleware,
+    Layer.effectDiscard(first),
+    // The router takes `//` for `/`, in the query as well, and `/V1/TOKEN/` for `/v1/token`, unless it is told not to.
+    HttpRouter.setRouterConfig({ ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, caseSensitive: true })
+  )
+}
 
-/** The methods of each path. */
-const METHODS = new Map<string, Array<string>>([
-  ["/docs", ["GET", "HEAD"]],
-  ["/openapi.json", ["GET", "HEAD"]]
-])
+/** What a request is refused with that is none of the API. */
+const refusalOf = (methods: ReadonlyArray<string> | undefined, method: string, query: string) => {
+  if (methods === undefined) return answer(404, "NotFound", "There is nothing here; see /docs")
+  if (!methods.includes(method)) {
+    const allow = methods.join(", ")
+    const refused = answer(405, "MethodNotAllowed", `Here is no such method, only ${allow}`)
+    return HttpServerResponse.setHeader(refused, "allow", allow)
+  }
+  if (isQuery(query)) return undefined
+  return answer(400, "BadRequest", "The query is not percent-encoded UTF-8 (RFC 3986 section 2.1)")
+}
+
+/** The methods of each path, and the counter of an answer, whose labels hold nothing that a caller made up. */
+const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>,
+  pages: ReadonlyArray<string>
+) => {
+  const counters = makeAnswers()
+  const known = new Map<string, Array<string>>()
+  const zeros: Array<Effect.Effect<unknown>> = []
+  const add = (path: string, method: string, status: number) => {
+    known.set(path, [...(known.get(path) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])])
+    zeros.push(Metric.value(counters(path, method, status)))
+  }
+  for (const path of pages) add(path, "GET", 200)
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint: { method, path }, successes }) => add(path, method, Math.min(...successes.keys()))
+  })
+  const counter = (path: string, method: string, status: number) => {
+    const methods = known.get(path)
+    const route = methods === undefined ? "other" : path
+    return counters(route, methods?.includes(method) === true ? method : "other", status)
+  }
+  return { counter, first: Effect.all(zeros, { discard: true }), methodsOf: (path: string) => known.get(path) }
+}
+
 /** The parameters that a query may have, at any path. */
 const PARAMETERS = ["key", "minValidity", "rejected", "after", "limit", "health"]
-
-HttpApi.reflect(Api, {
-  onGroup: () => {},
-  onEndpoint: ({ endpoint: { method, path } }) => {
-    METHODS.set(path, [...(METHODS.get(path) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])])
-  }
-})
 
 /** Whether each part of the query says in one way only what it stands for. */
 const isQuery = (query: string): boolean => {

@@ -1,7 +1,10 @@
-import { Deferred, Effect, FiberId } from "effect"
+import { Deferred, type Duration, Effect, FiberId } from "effect"
 
-/** `look` once for all who ask within a second of its end, also where whoever asked first has hung up. */
-export const makeShared = <A, E>(look: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+/** `look` once for all who ask until so long after its end, also where whoever asked first has hung up. */
+export const makeShared = <A, E>(
+  look: Effect.Effect<A, E>,
+  good: Duration.DurationInput = "1 second"
+): Effect.Effect<A, E> => {
   let last: Deferred.Deferred<A, E> | undefined
   const start = Effect.suspend(() => {
     if (last !== undefined) return Effect.succeed(last)
@@ -10,7 +13,7 @@ export const makeShared = <A, E>(look: Effect.Effect<A, E>): Effect.Effect<A, E>
     return look.pipe(
       Effect.interruptible,
       Effect.intoDeferred(answer),
-      Effect.zipRight(Effect.sleep("1 second")),
+      Effect.zipRight(Effect.sleep(good)),
       Effect.zipRight(Effect.sync(() => (last = undefined))),
       Effect.forkDaemon,
       Effect.as(answer)

@@ -165,7 +165,7 @@ describe("the token service", () => {
       assert.match(lines, /event: Refreshed\ndata: {"key":"billing","generation":\d+,"by":"login"/)
       const { text } = yield* call("/metrics")
       assert.match(text, /^evertoken_refreshes_total{outcome="refreshed"} [1-9]/m)
-      assert.match(text, /^# TYPE evertoken_refresh_duration_milliseconds histogram/m)
+      assert.match(text, /^# TYPE evertoken_refresh_duration_seconds histogram/m)
     })
   )
 

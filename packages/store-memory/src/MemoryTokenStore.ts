@@ -115,6 +115,11 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
               return { key, generation: row.generation }
             })
         ),
+      firstDue: Effect.map(Clock.currentTimeMillis, (now) => {
+        let dueAt: number | undefined
+        for (const row of rows.values()) if (row.dueAt !== undefined) dueAt = Math.min(row.dueAt, dueAt ?? row.dueAt)
+        return { now, dueAt }
+      }),
       page: ({ after = "", limit, prefix = "", state }) =>
         Effect.map(Clock.currentTimeMillis, (now) => ({
           now,

@@ -14,10 +14,11 @@ export const store: Effect.Effect<StoreUnderTest> = Effect.gen(function* () {
     <A extends ReadonlyArray<unknown>, B>(operation: (...args: A) => Effect.Effect<B, unknown>) =>
     (...args: A) =>
       Effect.withClock(operation(...args), set)
-  const { changes, commit, due, fail, lease, load, page, put, remove, renew } = backend
+  const { changes, commit, due, fail, lease, firstDue, load, page, put, remove, renew } = backend
   const shifted: TokenStoreBackend = {
     ...{ load: ask(load), put: ask(put), lease: ask(lease), renew: ask(renew), commit: ask(commit), fail: ask(fail) },
-    ...{ remove: ask(remove), due: ask(due), page: page && ask(page), changes }
+    ...{ remove: ask(remove), due: ask(due), page: page && ask(page), changes },
+    firstDue: firstDue && Effect.withClock(firstDue, set)
   }
   const setBack = (millis: number) =>
     Effect.sync(() => {

@@ -2,6 +2,7 @@ import type { SqlClient } from "@effect/sql"
 import type { Fragment, Statement } from "@effect/sql/Statement"
 import { type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/core"
 import { Effect, Encoding, Option, Random, Schema } from "effect"
+import { firstDue } from "./FirstDue.js"
 import { sealedRows } from "./SealedRows.js"
 import { sessions } from "./Sessions.js"
 import {
@@ -145,6 +146,7 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
       const more = yield* run(sql`SELECT 1 FROM ${tokens} WHERE ${ahead} LIMIT 1`)
       return more.length === 0 ? claimed : [...claimed, ...(yield* claim(ahead, limit - claimed.length))]
     }),
+    firstDue: firstDue(sql, names.tokens, run, now),
     page: (request) =>
       run(sql`SELECT HEX(\`key\`) AS name, ${now} AS now, ${columns} FROM ${tokens}
         WHERE ${isListed(sql, sql.literal("`key`"), request, { bytes, size: (name) => new TextEncoder().encode(name).length })}

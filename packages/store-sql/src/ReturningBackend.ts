@@ -2,6 +2,7 @@ import type { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
 import { type LeaseRequest, type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/core"
 import { Effect, Option, Order, Schema } from "effect"
+import { firstDue } from "./FirstDue.js"
 import { sealedRows } from "./SealedRows.js"
 import { sessions } from "./Sessions.js"
 import {
@@ -143,6 +144,7 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
       const all = more ? [...claimed, ...(yield* claim(ahead, limit - claimed.length))] : claimed
       return all.map(({ generation, key }) => ({ key, generation }))
     }),
+    firstDue: firstDue(sql, names.tokens, run, now),
     page: (request) =>
       run(sql`SELECT key AS name, ${now} AS now, ${columns} FROM ${tokens}
         WHERE ${isListed(sql, sql.literal("key"), request, { bytes: (name) => sql`${name}`, size: (name) => [...name].length })}

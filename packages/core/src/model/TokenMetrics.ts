@@ -1,4 +1,4 @@
-import { Metric, MetricBoundaries } from "effect"
+import { Effect, Metric, MetricBoundaries } from "effect"
 
 /** Attempts at the token endpoint, tagged `outcome`: `refreshed`, `failed`, `refused`, `in_doubt`. */
 export const refreshes = Metric.counter("evertoken_refreshes", {
@@ -6,10 +6,10 @@ export const refreshes = Metric.counter("evertoken_refreshes", {
   incremental: true
 })
 
-/** How long attempts at the token endpoint took, in milliseconds. */
+/** How long attempts at the token endpoint took, in seconds. */
 export const refreshDuration = Metric.histogram(
-  "evertoken_refresh_duration_milliseconds",
-  MetricBoundaries.exponential({ start: 10, factor: 2, count: 11 }),
+  "evertoken_refresh_duration_seconds",
+  MetricBoundaries.fromIterable([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]),
   "How long attempts at the token endpoint took"
 )
 
@@ -36,3 +36,27 @@ export const outcomes = Metric.counter("evertoken_worker_outcomes", {
   description: "What came of claimed keys, by outcome",
   incremental: true
 })
+
+/** Statements that the store did not answer, or answered with an error. */
+export const storeErrors = Metric.counter("evertoken_store_errors", {
+  description: "Statements that the store failed, or did not answer in time",
+  incremental: true
+})
+
+/** Makes each metric known to whoever reads them, at zero, before anything has happened. */
+export const register: Effect.Effect<void> = Effect.suspend(() => {
+  const tagged = [
+    ...REFRESHES.map((outcome) => Metric.tagged(refreshes, "outcome", outcome)),
+    ...OUTCOMES.map((outcome) => Metric.tagged(outcomes, "outcome", outcome))
+  ]
+  return Effect.zipRight(
+    Effect.forEach([...tagged, waits, rejections, claims, storeErrors], Metric.value, { discard: true }),
+    Metric.value(refreshDuration)
+  )
+})
+
+const REFRESHES = ["refreshed", "failed", "refused", "in_doubt"]
+const OUTCOMES = [
+  ...["renewed", "adopted", "ReauthorizationRequired", "TokenEndpointError", "TokenSourceDefect", "ClientRejected"],
+  ...["RefreshInDoubt", "Unauthorized", "TokenStoreError", "ProviderClosed", "NoSource"]
+]

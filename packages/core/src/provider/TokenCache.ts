@@ -23,7 +23,7 @@ import {
   TokenStoreError
 } from "../model/TokenError.js"
 import { TokenEvent } from "../model/TokenEvent.js"
-import { rejections, waits } from "../model/TokenMetrics.js"
+import { register, rejections, waits } from "../model/TokenMetrics.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import { outOfTurn } from "../model/Turn.js"
@@ -73,6 +73,7 @@ export interface TokenEngine {
 
 /** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
 export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
+  yield* register
   const policy = yield* RefreshPolicy.resolve(given ?? RefreshPolicy.make())
   const availability = watched(yield* TokenStore)
   const { store } = availability

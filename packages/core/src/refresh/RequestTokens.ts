@@ -76,7 +76,7 @@ export const exchange = Effect.fnUntraced(function* (request: Request, lease: Le
       onSuccess: (answer): Answer => answer,
       onTimeout: (): Answer => Either.left(new TokenEndpointError({ reason: "timeout" }))
     }),
-    Metric.trackDurationWith(refreshDuration, Duration.toMillis),
+    Metric.trackDurationWith(refreshDuration, Duration.toSeconds),
     Effect.interruptible,
     Effect.exit
   )

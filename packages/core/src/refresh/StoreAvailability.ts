@@ -69,6 +69,7 @@ export const watched = (given: TokenStore["Type"]): Availability => {
       fail: (key, result) => ask(key, () => given.fail(key, result)),
       remove: (key) => ask(key, () => given.remove(key)),
       due: (claim) => ask(undefined, () => given.due(claim)),
+      firstDue: ask(undefined, () => given.firstDue),
       page: (request) => ask(undefined, () => given.page(request)),
       changes: given.changes
     }

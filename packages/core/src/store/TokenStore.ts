@@ -1,5 +1,6 @@
-import { Cause, Clock, Context, Duration, Effect, Option, Schema, Stream } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Metric, Option, Schema, Stream } from "effect"
 import { TokenStoreError } from "../model/TokenError.js"
+import { storeErrors } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
 import { within } from "../model/Within.js"
 import type { SealedRows } from "./KeyRotation.js"
@@ -34,6 +35,8 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     readonly remove: (key: string) => Effect.Effect<boolean, TokenStoreError>
     /** Claims the next keys to renew; nobody else is given them for `lasts`, or longer where earlier claims came to nothing. */
     readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, TokenStoreError>
+    /** When the first row is due, whether or not that time has come; none where no row is, or the store cannot tell. */
+    readonly firstDue: Effect.Effect<Option.Option<number>, TokenStoreError>
     /** Some of what is kept that `request` asks for, in the order of the keys; fails where the store cannot list. */
     readonly page: (request: ListRequest) => Effect.Effect<ReadonlyArray<Listed>, TokenStoreError>
     /** Hints that rows have changed, whoever changed them. It may miss some. */
@@ -57,7 +60,9 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
       key: string | undefined,
       effect: () => Effect.Effect<A, unknown>
     ): Effect.Effect<A, TokenStoreError> =>
-      key === undefined || isKey(key) ? bounded(key, effect) : Effect.fail(new TokenStoreError({ reason: "key", key }))
+      key === undefined || isKey(key)
+        ? Effect.tapError(bounded(key, effect), counted)
+        : Effect.fail(new TokenStoreError({ reason: "key", key }))
 
     const seal = (key: string, generation: number, tokens: TokenSet) =>
       bounded(key, () => {
@@ -148,6 +153,13 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
       },
       remove: (key) => ask(key, () => backend.remove(key)),
       due: (claim) => lasting(claim.lasts, undefined, () => ask(undefined, () => backend.due(claim))),
+      firstDue: Effect.gen(function* () {
+        const { firstDue } = backend
+        if (firstDue === undefined) return Option.none()
+        const { dueAt, now } = yield* ask(undefined, () => firstDue)
+        const local = yield* Clock.currentTimeMillis
+        return Option.map(Option.fromNullable(dueAt), (at) => at - now + local)
+      }),
       page: Effect.fnUntraced(function* (request) {
         const { page } = backend
         if (page === undefined) {
@@ -217,6 +229,8 @@ export interface TokenStoreBackend {
    * for each earlier one of `claims`, up to 15 minutes or `lasts`; sets `scheduledAt`, and adds one to `claims`.
    */
   readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, unknown>
+  /** The earliest due time of all rows, and the store's clock; absent where a store cannot tell without looking at each row. */
+  readonly firstDue?: Effect.Effect<{ readonly now: number; readonly dueAt: number | undefined }, unknown> | undefined
   /** Some of the rows that `request` asks for, in the order of their keys, and the store's clock; absent where a store cannot list. */
   readonly page?: ((request: ListRequest) => Effect.Effect<StoredPage, unknown>) | undefined
   /** A hint for each put, commit, failure and removal by any process, if the store can tell. */
@@ -378,6 +392,9 @@ export interface TokenStoreOptions {
  */
 export const isKey = (key: string): boolean =>
   key !== "" && !UNKEPT.test(key) && (key.length <= 682 || new TextEncoder().encode(key).length <= 2048)
+
+const counted = ({ reason }: TokenStoreError) =>
+  Effect.when(Metric.increment(storeErrors), () => reason === "unreachable")
 
 /** A ciphertext as `TokenCipher` writes it (RFC 7516 section 7.1). */
 const SEALED = /^eyJ[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/

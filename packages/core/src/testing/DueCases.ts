@@ -23,6 +23,23 @@ export const claims: ReadonlyArray<StoreCase> = [
     })
   },
   {
+    title: "says when the first row is due, and that none is",
+    test: Effect.fnUntraced(function* ({ backend, other = backend }) {
+      if (backend.firstDue === undefined || other.firstDue === undefined) return
+      yield* drain(backend)
+      const before = yield* other.firstDue
+      yield* kept(backend, "never")
+      yield* same("where nothing more is due", (yield* other.firstDue).dueAt, before.dueAt)
+      const late = yield* kept(backend, "late", -60_000)
+      const later = yield* kept(backend, "later", -1_000)
+      const first = yield* other.firstDue
+      yield* same("the first due time", first.dueAt, (yield* load(backend, late.key)).dueAt)
+      yield* holds("the clock beside it", Math.abs(first.now - (yield* backend.load(late.key)).now) < 60_000)
+      yield* backend.due({ limit: 1, lasts: LONG })
+      yield* same("once the first is claimed", (yield* other.firstDue).dueAt, (yield* load(backend, later.key)).dueAt)
+    })
+  },
+  {
     title: "a claim gives the key to nobody else until it has run out, and changes nothing but that (P5)",
     test: Effect.fnUntraced(function* ({ backend, other = backend }) {
       yield* drain(backend)
