@@ -49,7 +49,7 @@ export const startFarSide = (
         status
       } = await answer({
         ...{ method, path: pathname, query: searchParams, headers },
-        json: text === "" ? {} : JSON.parse(text),
+        json: text.startsWith("{") ? JSON.parse(text) : {},
         token: headers.authorization?.replace("Bearer ", "")
       })
       log.push({ at: Date.now(), what: `${method} ${pathname}`, status, says })

@@ -3,7 +3,8 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit } from "effect"
 
 const stories: Record<string, () => Promise<{ readonly story: Effect.Effect<void, unknown> }>> = {
-  1: () => import("./1-around-each-call.js")
+  1: () => import("./1-around-each-call.js"),
+  2: () => import("./2-always-warm.js")
 }
 
 const load = stories[process.argv[2] ?? ""]

@@ -1,0 +1,118 @@
+// A token that is always warm: it was an Elixir GenServer with an ETS table. `get` reads the provider's memory, which is the
+// table; `ahead` and `retry` are the two `Process.send_after`. It needs no supervisor: a failure ends nothing.
+import { FetchHttpClient } from "@effect/platform"
+import { OAuth2, RefreshPolicy, TokenProvider } from "@evertoken/core"
+import { MemoryTokenStore } from "@evertoken/store-memory"
+import {
+  Clock,
+  Config,
+  Console,
+  Duration,
+  Effect,
+  Layer,
+  Random,
+  Redacted,
+  Schedule,
+  TestClock,
+  TestContext
+} from "effect"
+import { count, type Line } from "../far-sides/FarSide.js"
+import { startWarm, type Trouble, warmInProcess } from "../far-sides/warm.js"
+import { telling } from "./Telling.js"
+
+const Source = Config.all({
+  tokenEndpoint: Config.string("TOKEN_URL"),
+  clientId: Config.string("CLIENT_ID"),
+  clientSecret: Config.redacted("CLIENT_SECRET")
+}).pipe(Effect.flatMap(OAuth2.clientCredentials))
+
+export const policy = RefreshPolicy.make({
+  ahead: RefreshPolicy.beforeExpiry("5 minutes"),
+  retry: Schedule.spaced("5 seconds")
+})
+
+/** The GenServer. Its `get` is that of the `TokenProvider`: it fetches at the first call, and reads memory from then on. */
+export const makeWarm = (policy: RefreshPolicy) => TokenProvider.make({ key: "warm", source: Source, policy })
+
+/** Reads the token again and again, and counts: how often, how often it had to wait, how often the token had ended. */
+const reader = (provider: TokenProvider["Type"], every: Duration.DurationInput, isGood: IsGood) =>
+  Effect.gen(function* () {
+    const seen = { reads: 0, waited: 0, ended: 0 }
+    const read = Effect.gen(function* () {
+      const before = yield* Clock.currentTimeMillis
+      const { value } = yield* provider.get
+      const now = yield* Clock.currentTimeMillis
+      seen.reads++
+      if (now - before > 800) seen.waited++
+      if (!isGood(Redacted.value(value), now)) seen.ended++
+    })
+    yield* Effect.forkScoped(Effect.repeat(read, Schedule.fixed(every)))
+    return seen
+  })
+type IsGood = (token: string, now: number) => boolean
+
+/** Tokens of 30 minutes for a whole day; the endpoint is down from 10:24 to 10:27, and slow in the afternoon. */
+export const troubles: ReadonlyArray<Trouble> = [
+  { from: at(10, 24), to: at(10, 27), does: "fails" },
+  { from: at(15, 0), to: at(15, 30), does: "is slow", takes: 8_000 }
+]
+
+/** A day by a clock that nobody waits for. Renewals are spread over a tenth of their wait; here, not at all. */
+export const day = Effect.gen(function* () {
+  const far = yield* warmInProcess(at(0, 30), troubles)
+  const provider = yield* Effect.provide(makeWarm(policy), Layer.merge(far.layer, MemoryTokenStore.layer))
+  const seen = yield* reader(provider, "10 minutes", far.isGood)
+  yield* TestClock.adjust("1 day")
+  return { log: far.log, seen }
+}).pipe(Effect.scoped, Effect.withRandom(Random.fixed([1])), Effect.provide(TestContext.TestContext))
+
+/** An hour a line, a minute a sign. */
+const drawn = (log: ReadonlyArray<Line>) =>
+  Array.from({ length: 24 }, (_, hour) => {
+    const minutes = Array.from({ length: 60 }, (_, minute) => {
+      const here = log.filter((line) => Math.floor(line.at / 60_000) === hour * 60 + minute)
+      if (here.some(({ status }) => status !== 200)) return "×"
+      return here.some(({ says }) => says.includes("slowly")) ? "◇" : here.length > 0 ? "◆" : "·"
+    })
+    return `  ${String(hour).padStart(2, "0")}:00  ${minutes.join("")}`
+  })
+
+/** How long after the one before each renewal began, in minutes, whatever came of it. */
+const spans = (log: ReadonlyArray<Line>) =>
+  log.flatMap((line, index) => {
+    const before = log[index - 1]
+    return before?.status === 200 ? [(line.at - before.at) / 60_000] : []
+  })
+
+export const story = Effect.gen(function* () {
+  const settings = { CLIENT_ID: "warm", CLIENT_SECRET: "warm-secret" }
+  const far = yield* startWarm(6_000, [
+    { from: 3_000, to: 4_600, does: "fails" },
+    { from: 8_000, to: 9_500, does: "is slow", takes: 1_000 }
+  ])
+  const { check, end, scene } = yield* telling(far.log, { ...settings, TOKEN_URL: far.url })
+  yield* scene("1  Tokens of 6 seconds, renewed 2 seconds ahead. The endpoint fails for a while, then it is slow.")
+  const [ahead, retry] = [RefreshPolicy.beforeExpiry("2 seconds"), Schedule.spaced("200 millis")]
+  const short = yield* Effect.gen(function* () {
+    const seen = yield* reader(yield* makeWarm(RefreshPolicy.make({ ahead, retry })), "100 millis", far.isGood)
+    yield* Effect.sleep("11 seconds")
+    return seen
+  }).pipe(Effect.scoped, Effect.provide([FetchHttpClient.layer, MemoryTokenStore.layer]))
+  check("1  tokens", 3, count(far.log, "POST /", 200))
+  check("   reads that waited, or were given an ended token", 0, short.waited + short.ended)
+
+  yield* scene("2  A day of tokens of 30 minutes.  ◆ a token   × it failed   ◇ it took 8 seconds   · a minute")
+  const [took, { log, seen }] = yield* Effect.timed(day)
+  yield* Effect.forEach(drawn(log), (line) => Console.log(line))
+  yield* Console.log(`  A whole day, in ${Duration.format(took)}.`)
+  check("2  tokens in the day", 58, count(log, "POST /", 200))
+  check("   renewals that began 25 minutes after the one before", 57, spans(log).filter((span) => span === 25).length)
+  check("   tries that failed, 5 seconds apart", 24, count(log, "POST /", 503))
+  check("   reads", 145, seen.reads)
+  check("   reads that waited, or were given an ended token", 0, seen.waited + seen.ended)
+  yield* end
+}).pipe(Effect.scoped)
+
+function at(hours: number, minutes: number): number {
+  return (hours * 60 + minutes) * 60_000
+}
