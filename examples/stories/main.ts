@@ -4,7 +4,8 @@ import { Cause, Effect, Exit } from "effect"
 
 const stories: Record<string, () => Promise<{ readonly story: Effect.Effect<void, unknown> }>> = {
   1: () => import("./1-around-each-call.js"),
-  2: () => import("./2-always-warm.js")
+  2: () => import("./2-always-warm.js"),
+  3: () => import("./3-many-streams.js")
 }
 
 const load = stories[process.argv[2] ?? ""]
