@@ -170,6 +170,13 @@ export class Unavailable extends Schema.TaggedError<Unavailable>()(
   HttpApiSchema.annotations({ status: 503 })
 ) {}
 
+/** A part of the process stands still, and only a restart mends it. */
+export class Stalled extends Schema.TaggedError<Stalled>()(
+  "Stalled",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 503 })
+) {}
+
 /** Who calls, known by the API key. */
 export class CurrentCaller extends Context.Tag("@evertoken/server/CurrentCaller")<CurrentCaller, Caller>() {}
 
@@ -258,7 +265,11 @@ const monitoring = HttpApiGroup.make("monitoring").add(
 )
 
 const probes = HttpApiGroup.make("probes", { topLevel: true })
-  .add(HttpApiEndpoint.get("health", "/health").addSuccess(Schema.Struct({ status: Schema.Literal("up") })))
+  .add(
+    HttpApiEndpoint.get("health", "/health")
+      .addSuccess(Schema.Struct({ status: Schema.Literal("up") }))
+      .addError(Stalled)
+  )
   .add(
     HttpApiEndpoint.get("ready", "/ready")
       .addSuccess(Schema.Struct({ status: Schema.Literal("ready") }))
@@ -268,6 +279,11 @@ const probes = HttpApiGroup.make("probes", { topLevel: true })
 const pages = HttpApiGroup.make("pages", { topLevel: true }).add(
   HttpApiEndpoint.get("page", "/").addSuccess(HttpApiSchema.Text({ contentType: "text/html; charset=utf-8" }))
 )
+
+/** What a process tells that only works. */
+export class WorkerApi extends HttpApi.make("evertoken")
+  .add(monitoring.addError(Forbidden).middleware(Authenticate))
+  .add(probes) {}
 
 /** The token service over HTTP: what the server serves, the docs show, and clients call. */
 export class Api extends HttpApi.make("evertoken")

@@ -2,13 +2,14 @@ import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
 import { TokenProviders, TokenStore } from "@evertoken/core"
 import { Config, Effect, Layer, Schedule, Stream } from "effect"
 import { unavailable } from "./Answers.js"
-import { Api } from "./Api.js"
+import { Api, Stalled } from "./Api.js"
 import { may } from "./ApiKeys.js"
 import { makeCursors } from "./Cursor.js"
 import { makePlaces, permitAny } from "./Guard.js"
 import { makeListing } from "./Listing.js"
 import * as Metrics from "./Metrics.js"
 import { CONTENT_TYPE } from "./Prometheus.js"
+import { Pulse } from "./Pulse.js"
 import { makeShared } from "./Shared.js"
 import * as StatusPage from "./StatusPage.js"
 import { tokens } from "./TokenHandlers.js"
@@ -58,10 +59,17 @@ const monitoring = HttpApiBuilder.group(Api, "monitoring", (handlers) =>
 /** Tells how the service is doing. */
 const probes = HttpApiBuilder.group(Api, "probes", (handlers) =>
   Effect.gen(function* () {
+    const pulse = yield* Pulse
     const store = yield* TokenStore
     const ready = makeShared(Effect.as(store.load("evertoken ready?"), { status: "ready" as const }))
     return handlers
-      .handle("health", () => Effect.succeed({ status: "up" as const }))
+      .handle("health", () =>
+        Effect.flatMap(pulse.still, ([part]) =>
+          part === undefined
+            ? Effect.succeed({ status: "up" as const })
+            : new Stalled({ message: `The ${part} stands still; restart this process` })
+        )
+      )
       .handle("ready", () => Effect.catchTag(ready, "TokenStoreError", unavailable))
   })
 )
@@ -70,7 +78,10 @@ const pages = HttpApiBuilder.group(Api, "pages", (handlers) =>
   handlers.handleRaw("page", () => Effect.succeed(StatusPage.page))
 )
 
+/** What the API of a process does that only works. */
+export const ofWorker = Layer.mergeAll(monitoring, probes)
+
 /** What the API does. */
-export const layer = Layer.mergeAll(tokens, connections, monitoring, probes, pages)
+export const layer = Layer.mergeAll(tokens, connections, ofWorker, pages)
 
 const MOST_STREAMS = 16

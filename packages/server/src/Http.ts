@@ -1,6 +1,6 @@
 import { HttpApiBuilder, HttpApiSwagger } from "@effect/platform"
 import { Layer } from "effect"
-import { Api } from "./Api.js"
+import { Api, WorkerApi } from "./Api.js"
 import * as Guard from "./Guard.js"
 import * as Handlers from "./Handlers.js"
 import * as Requests from "./Requests.js"
@@ -15,4 +15,13 @@ export const layer = ({ callers, rate }: Pick<Settings, "callers" | "rate">) =>
     Layer.provide(Handlers.layer),
     Layer.provide(Guard.layer(callers, rate)),
     Layer.provide(Requests.layer(Api, ["/docs", "/openapi.json"]))
+  )
+
+/** Serves what a process tells that only works. */
+export const ofWorker = ({ callers, rate }: Pick<Settings, "callers" | "rate">) =>
+  HttpApiBuilder.serve().pipe(
+    Layer.provide(HttpApiBuilder.api(WorkerApi)),
+    Layer.provide(Handlers.ofWorker),
+    Layer.provide(Guard.layer(callers, rate)),
+    Layer.provide(Requests.layer(WorkerApi))
   )

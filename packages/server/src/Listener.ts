@@ -28,15 +28,14 @@ export interface Address {
  * | server `close` | when the scope closes |
  * | request `error`, `aborted`; response `error`, `close` | listeners on each; the handler is interrupted where the caller has gone |
  */
-export const layer = ({ host, port }: Address) =>
-  Layer.merge(Layer.scoped(HttpServer.HttpServer, listen({ host, port })), NodeHttpServer.layerContext)
+export const layer = ({ host, port }: Address, setting = "listen") =>
+  Layer.merge(Layer.scoped(HttpServer.HttpServer, listen({ host, port }, setting)), NodeHttpServer.layerContext)
 
-const listen = ({ host, port }: Address) =>
+const listen = ({ host, port }: Address, setting: string) =>
   Effect.gen(function* () {
     const server = yield* Effect.acquireRelease(Effect.sync(make), close)
     yield* Effect.async<void, SettingsError>((resume) => {
-      const refused = () =>
-        resume(new SettingsError({ setting: "listen", problem: `${host}:${port} cannot be listened on` }))
+      const refused = () => resume(new SettingsError({ setting, problem: `${host}:${port} cannot be listened on` }))
       server.once("error", refused)
       server.listen({ host, port }, () => {
         server.off("error", refused)

@@ -49,7 +49,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
 
 /** What a request is refused with that is none of the API. */
 const refusalOf = (methods: ReadonlyArray<string> | undefined, method: string, query: string) => {
-  if (methods === undefined) return answer(404, "NotFound", "There is nothing here; see /docs")
+  if (methods === undefined) return answer(404, "NotFound", "There is nothing at this path")
   if (!methods.includes(method)) {
     const allow = methods.join(", ")
     const refused = answer(405, "MethodNotAllowed", `Here is no such method, only ${allow}`)

@@ -9,6 +9,7 @@ import * as Http from "./Http.js"
 import * as Journal from "./Journal.js"
 import * as Listener from "./Listener.js"
 import { isLoopback } from "./Loopback.js"
+import { Pulse, workerBeats } from "./Pulse.js"
 import { secretAt } from "./Secrets.js"
 import { type Settings, SettingsError } from "./Settings.js"
 import { makeSources } from "./Sources.js"
@@ -24,18 +25,18 @@ export const layer = (settings: Settings, parts: Parts) => {
   const running = Layer.mergeAll(
     Journal.layer,
     readable,
-    parts.api ? api(settings) : Layer.empty,
+    parts.api ? api(settings) : parts.worker ? port(settings) : Layer.empty,
     parts.worker ? worker(settings) : Layer.empty
   )
   return running.pipe(
     Layer.provide(providers(settings)),
     Layer.provide(store(settings)),
+    Layer.provide(Pulse.layer),
     Layer.provide(NodeHttpClient.layerUndici)
   )
 }
 
 const api = (settings: Settings) => {
-  const { host } = settings.listen
   if (settings.callers.length === 0) {
     const problem =
       "nobody may call; name at least one caller, or start with --worker-only. `evertoken api-key` makes a key"
@@ -49,21 +50,30 @@ const api = (settings: Settings) => {
       new SettingsError({ setting: `callers[${at}].${part}`, problem: `another caller has this ${part}` })
     )
   }
-  const warning = isLoopback(host)
-    ? Effect.void
-    : Effect.logWarning(
-        `listen.host: ${host} can be reached from elsewhere, and tokens leave in the clear; let a proxy end TLS`
-      )
-  return Http.layer(settings).pipe(
-    Layer.merge(Layer.effectDiscard(Effect.zipRight(HttpServer.logAddress, warning))),
-    Layer.provide(Listener.layer(settings.listen))
+  return served(Http.layer(settings), "listen", settings.listen, "tokens leave")
+}
+
+/** Where a process that only works tells how it is. */
+const port = (settings: Settings) =>
+  served(Http.ofWorker(settings), "worker.listen", settings.worker.listen, "API keys come")
+
+const served = <A, E, R>(http: Layer.Layer<A, E, R>, setting: string, at: Listener.Address, what: string) => {
+  const warning = Effect.logWarning(
+    `${setting}.host: ${at.host} can be reached from elsewhere, and ${what} in the clear; let a proxy end TLS`
   )
+  const told = Effect.zipRight(HttpServer.logAddress, isLoopback(at.host) ? Effect.void : warning)
+  return Layer.provide(Layer.merge(http, Layer.effectDiscard(told)), Listener.layer(at, setting))
 }
 
 const worker = (settings: Settings) =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
-      const { summary } = yield* TokenWorker.beside({ ...settings.worker, claim: settings.policy.lease })
+      const { listen: _, ...options } = settings.worker
+      const { summary } = yield* Effect.provideServiceEffect(
+        TokenWorker.beside({ ...options, claim: settings.policy.lease }),
+        TokenStore,
+        workerBeats(options.every)
+      )
       yield* Effect.addFinalizer(() => Effect.flatMap(summary, (done) => Effect.logInfo(`Worker: ${done}`)))
       yield* Effect.logInfo("Worker: at work")
     })

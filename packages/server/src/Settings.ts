@@ -104,16 +104,19 @@ export const CustomConnection = Schema.Struct({
 export const ConnectionSetting = Schema.Union(ClientCredentialsConnection, RefreshTokenConnection, CustomConnection)
 export type ConnectionSetting = typeof ConnectionSetting.Type
 
-/** All that the service can be told. */
-export const Settings = Schema.Struct({
-  listen: Schema.optionalWith(
+const listen = (otherwise: number) =>
+  Schema.optionalWith(
     Schema.Struct({
       /** @default "127.0.0.1": whoever is to call from elsewhere comes through a proxy that ends TLS */
       host: Schema.optionalWith(Schema.NonEmptyString, { default: () => "127.0.0.1" }),
-      port: Schema.optionalWith(Schema.Int.pipe(Schema.between(0, 65_535)), { default: () => 8787 })
+      port: Schema.optionalWith(Schema.Int.pipe(Schema.between(0, 65_535)), { default: () => otherwise })
     }),
-    { default: () => ({ host: "127.0.0.1", port: 8787 }) }
-  ),
+    { default: () => ({ host: "127.0.0.1", port: otherwise }) }
+  )
+
+/** All that the service can be told. */
+export const Settings = Schema.Struct({
+  listen: listen(8787),
   /** `file:tokens.db`, `postgres://…` or `mysql://…`; or where that is written, since it may hold a password. */
   database: optional(Schema.NonEmptyString),
   /** `"off"` keeps tokens readable for whoever can read the database. */
@@ -129,9 +132,15 @@ export const Settings = Schema.Struct({
     }),
     { default: () => ({}) }
   ),
-  worker: Schema.optionalWith(Schema.Struct({ concurrency: optional(Count), every: optional(LastingSome) }), {
-    default: () => ({})
-  }),
+  worker: Schema.optionalWith(
+    Schema.Struct({
+      concurrency: optional(Count),
+      every: optional(LastingSome),
+      /** Where a process that only works tells how it is. */
+      listen: listen(8788)
+    }),
+    { default: () => ({ listen: { host: "127.0.0.1", port: 8788 } }) }
+  ),
   /** The most requests of one caller. */
   rate: Schema.optionalWith(Schema.Struct({ requests: Count, per: LastingSome }), {
     default: () => ({ requests: 200, per: Duration.seconds(1) })

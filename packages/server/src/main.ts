@@ -18,7 +18,7 @@ const help = `Evertoken: hands out valid access tokens over HTTP, and renews eve
 
 Options of serve and check
   --config <file>   the configuration                  default: evertoken.json
-  --worker-only     renews tokens, serves nothing
+  --worker-only     renews tokens, serves /health, /ready and /metrics alone
   --no-worker       serves, and renews only what is asked for
   --help            shows this
 

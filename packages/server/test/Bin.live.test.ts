@@ -9,7 +9,7 @@ import { run } from "./Bin.js"
 import { caller, calling, endpoint, environment, folder, storeAt } from "./Service.js"
 
 describe("the bin", () => {
-  it.scopedLive("--no-worker serves and leaves alone what is due; --worker-only renews it and listens on nothing", () =>
+  it.scopedLive("--no-worker serves and leaves alone what is due; --worker-only renews it and serves no token", () =>
     Effect.gen(function* () {
       const { admin, authority, call, env, kept, refreshToken, url } = yield* prepare
       const server = yield* run(["--no-worker"], env)
@@ -197,7 +197,7 @@ const prepare = Effect.gen(function* () {
       { key: "*/app", grant: "refresh_token", ...endpoint(authority, "app") }
     ],
     callers: [admin.setting],
-    worker: { every: "100 millis" }
+    worker: { every: "100 millis", listen: { port: 0 } }
   }
   const env = { ...environment, DATABASE_URL: address, EVERTOKEN_CONFIG: JSON.stringify(config) }
   const { accessToken, expiresIn, refreshToken } = yield* authority.mint()

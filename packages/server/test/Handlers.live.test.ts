@@ -5,6 +5,7 @@ import { NoSource, TokenEvent, TokenProviders, TokenStore, TokenStoreError } fro
 import { Clock, Context, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import * as Http from "../src/Http.js"
 import * as Listener from "../src/Listener.js"
+import { Pulse } from "../src/Pulse.js"
 import { caller, calling } from "./Service.js"
 
 describe("the handlers", () => {
@@ -35,6 +36,17 @@ describe("the handlers", () => {
       const { call } = yield* serve({ load: () => new TokenStoreError({ reason: "unreachable" }) })
       const { json, status } = yield* call("/ready")
       assert.deepStrictEqual([status, json._tag], [503, "Unavailable"])
+    })
+  )
+
+  it.scopedLive("/health: 503, naming the part, where one stands still and only a restart mends it", () =>
+    Effect.gen(function* () {
+      const well = yield* serve({})
+      assert.deepStrictEqual([(yield* well.call("/health")).status], [200])
+      const ill = yield* serve({}, Stream.never, ["worker"])
+      const { json, status } = yield* ill.call("/health")
+      assert.deepStrictEqual([status, json._tag], [503, "Stalled"])
+      assert.include(json.message, "worker")
     })
   )
 
@@ -119,7 +131,11 @@ describe("the handlers", () => {
 const HEAD = { method: "HEAD" }
 
 /** The API over HTTP before a store of which only that much works, and no source at all. */
-const serve = (store: Partial<TokenStore["Type"]>, events: TokenProviders["Type"]["events"] = Stream.never) =>
+const serve = (
+  store: Partial<TokenStore["Type"]>,
+  events: TokenProviders["Type"]["events"] = Stream.never,
+  still: ReadonlyArray<string> = []
+) =>
   Effect.gen(function* () {
     const verbs = ["read", "watch", "forget"] as const
     const [watcher, other] = [caller("watcher", verbs), caller("other", verbs)]
@@ -128,6 +144,7 @@ const serve = (store: Partial<TokenStore["Type"]>, events: TokenProviders["Type"
     const context = yield* Http.layer({ callers, rate }).pipe(
       Layer.provide(Layer.mock(TokenStore, { changes: Stream.never, page: () => Effect.succeed([]), ...store })),
       Layer.provide(Layer.mock(TokenProviders, { events, of: (key) => new NoSource({ key }) })),
+      Layer.provide(Layer.mock(Pulse, { still: Effect.succeed(still) })),
       Layer.provideMerge(Listener.layer({ host: "127.0.0.1", port: 0 })),
       Layer.build
     )

@@ -52,7 +52,7 @@ export const endToEnd = (options: {
         ],
         callers: [admin.setting],
         policy: { lease: `${LEASE} millis` },
-        worker: { every: "500 millis" },
+        worker: { every: "500 millis", listen: { port: 0 } },
         rate: { requests: 100_000, per: "1 second" }
       }
       fleet.push(
