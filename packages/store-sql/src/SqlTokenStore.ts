@@ -11,7 +11,7 @@ import {
   TokenStoreError
 } from "@evertoken/core"
 import { Effect, Layer, type Scope, Stream } from "effect"
-import { canListen, changeFeed } from "./Changes.js"
+import { changeFeed } from "./Changes.js"
 import * as Migrations from "./Migrations.js"
 import { mysqlBackend } from "./MysqlBackend.js"
 import { postgres } from "./Postgres.js"
@@ -96,7 +96,10 @@ export const backend = (
 
 const whole = Effect.fnUntraced(function* (names: Names) {
   const sql = yield* SqlClient.SqlClient
-  const changes = canListen(sql) ? yield* changeFeed(sql, names.channel) : undefined
+  const changes = yield* sql.onDialectOrElse({
+    pg: () => changeFeed(sql, names),
+    orElse: () => Effect.succeed(undefined)
+  })
   return { ...(yield* operations(names)), changes } satisfies TokenStoreBackend
 })
 

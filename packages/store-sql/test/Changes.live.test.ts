@@ -3,9 +3,12 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import type { TokenChange } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Effect, Fiber, Layer, Queue, Redacted, Stream } from "effect"
+import { Clock, Effect, Fiber, Layer, Logger, Queue, Redacted, Stream } from "effect"
 import { changeFeed } from "../src/Changes.js"
-import { onEach, postgres } from "./Database.js"
+import { namesOf } from "../src/Statements.js"
+import { onEach, postgres, type Setting } from "./Database.js"
+import { poolerTo } from "./Pooler.js"
+import { proxyTo } from "./Proxy.js"
 
 onEach(
   (name) => `hints on ${name}`,
@@ -42,8 +45,10 @@ onEach(
           const { url } = setting()
           const client = yield* Layer.build(PgClient.layer({ url: Redacted.make(url) }))
           const sql = yield* Effect.provide(PgClient.PgClient, client)
-          const channel = `feed_${randomUUID().replaceAll("-", "")}`
-          const feed = yield* changeFeed(sql, channel, { every: "50 millis", answer: "200 millis" })
+          const names = yield* namesOf({ table: `feed_${randomUUID().slice(0, 8)}` })
+          const { channel } = names
+          const often = { every: "50 millis", answer: "200 millis", deafFor: "10 millis" } as const
+          const feed = yield* changeFeed(sql, names, often)
           const hints = yield* Queue.unbounded<TokenChange>()
           const reading = yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))
           const tell = Effect.forever(Effect.delay(sql`SELECT pg_notify(${channel}, ${"7 key"})`, "10 millis"))
@@ -61,6 +66,82 @@ onEach(
         }).pipe(Effect.scoped),
       30_000
     )
+
+    it.live(
+      "come again after the network lost packets, although no connection heard of it (P6, P14)",
+      () =>
+        Effect.gen(function* () {
+          const { url } = setting()
+          const { hostname, port } = new URL(url)
+          const wire = yield* proxyTo(hostname, Number(port))
+          const sql = yield* Effect.provide(PgClient.PgClient, yield* Layer.build(clientOn(setting(), wire.port)))
+          const direct = yield* Effect.provide(PgClient.PgClient, yield* Layer.build(clientOn(setting(), Number(port))))
+          const names = yield* namesOf({ table: `lost_${randomUUID().slice(0, 8)}` })
+          const feed = yield* changeFeed(sql, names, { every: "100 millis", answer: "2 seconds", deafFor: "10 millis" })
+          const hints = yield* Queue.unbounded<TokenChange>()
+          yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))
+          const tell = Effect.forever(Effect.delay(direct`SELECT pg_notify(${names.channel}, ${"7 key"})`, "50 millis"))
+          const heard = Effect.zipRight(hints.takeAll, Effect.raceFirst(tell, hints.take))
+          yield* heard
+          yield* wire.hold
+          yield* Effect.sleep("3 seconds")
+          yield* wire.mend
+          const began = yield* Clock.currentTimeMillis
+          yield* heard
+          assert.isBelow((yield* Clock.currentTimeMillis) - began, 25_000)
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.live(
+      "come within two seconds through a pooler in transaction mode, which is said once, and no LISTEN is left there (P14)",
+      () =>
+        Effect.gen(function* () {
+          const { table: named, url } = setting()
+          const table = named("pooled")
+          const { hostname, port } = new URL(url)
+          const pooler = yield* poolerTo(hostname, Number(port))
+          const direct = yield* Layer.build(clientOn(setting(), Number(port)))
+          yield* Effect.provide(SqlTokenStore.migrate({ table }), direct)
+          const said: Array<string> = []
+          const backend = yield* SqlTokenStore.backend({ table }).pipe(
+            Effect.provide(yield* Layer.build(clientOn(setting(), pooler.port))),
+            Effect.provide(Logger.replace(Logger.defaultLogger, saidInto(said)))
+          )
+          const other = yield* Effect.provide(SqlTokenStore.backend({ table }), direct)
+          const hints = yield* Queue.unbounded<TokenChange>()
+          yield* Effect.forkScoped(Stream.runForEach(backend.changes ?? Stream.never, (change) => hints.offer(change)))
+          const generation = 1 + (yield* other.load("k")).now
+          yield* other.put("k", { expected: undefined, generation, payload: "{}", dueIn: undefined })
+          const waits: Array<number> = []
+          for (let at = 1; at <= 5; at++) {
+            const began = yield* Clock.currentTimeMillis
+            yield* other.put("k", {
+              ...{ expected: generation + at - 1, generation: generation + at },
+              ...{ payload: "{}", dueIn: undefined }
+            })
+            yield* Effect.repeat(hints.take, {
+              until: (hint) => hint.key === "k" && hint.generation === generation + at
+            })
+            waits.push((yield* Clock.currentTimeMillis) - began)
+          }
+          assert.isBelow(Math.max(...waits.slice(1)), 2_000)
+          assert.strictEqual(said.length, 1)
+          assert.include(said[0], "transaction mode")
+          // The feed of the other store sends these, which a connection that still listens would be sent too.
+          assert.strictEqual(pooler.strays(), 0)
+        }).pipe(Effect.scoped),
+      60_000
+    )
   },
   [postgres]
 )
+
+/** A client of the database at another port. */
+const clientOn = ({ url }: Setting, port: number) => {
+  const at = new URL(url)
+  at.port = String(port)
+  return PgClient.layer({ url: Redacted.make(at.href), connectTimeout: "2 seconds" })
+}
+
+const saidInto = (lines: Array<string>) => Logger.make<unknown, void>(({ message }) => void lines.push(String(message)))
