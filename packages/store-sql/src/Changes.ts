@@ -1,57 +1,62 @@
-import type { SqlClient } from "@effect/sql"
-import type { Connection } from "@effect/sql/SqlConnection"
+import { SqlClient, type SqlError } from "@effect/sql"
 import type { TokenChange } from "@evertoken/core"
-import { Data, type Duration, Effect, Option, Predicate, PubSub, Queue, Random, Schedule, Schema, Stream } from "effect"
+import { Data, Duration, Effect, Option, Predicate, PubSub, Random, Schedule, Schema, Stream } from "effect"
 import { type Run, sessions } from "./Sessions.js"
 import { decoded, Int, type Names } from "./Statements.js"
 
+/** The part of PostgreSQL's client that hears notifications, known by its shape, so that others need no such client. */
+export interface Listener {
+  readonly listen: (channel: string) => Stream.Stream<string, SqlError.SqlError>
+}
+
+/** Whether `sql` can hear notifications. */
+export const canListen = (sql: SqlClient.SqlClient): sql is SqlClient.SqlClient & Listener =>
+  Predicate.hasProperty(sql, "listen") && Predicate.isFunction(sql.listen)
+
 /**
- * Hints of changes from all processes, for as long as the scope lasts: one connection of the pool hears PostgreSQL's
- * notifications. One that died without a word is noticed, since it no longer hears itself; it is closed, another takes
- * its place, and the stream goes on. Where no connection can be had for it, the table is asked instead.
+ * Hints of changes from all processes, for as long as the scope lasts. The listener hears itself too; while it does not,
+ * the table is asked each second. So it goes on where a connection died without a word, and where none can hear.
  */
 export const changeFeed = Effect.fnUntraced(function* (
-  client: SqlClient.SqlClient,
+  client: SqlClient.SqlClient & Listener,
   names: Names,
-  { answer = "5 seconds", every = "20 seconds", deafFor = "1 hour" }: ListenOptions = {}
+  { answer = "10 seconds", deafFor = "1 hour", every = "20 seconds" }: ListenOptions = {}
 ) {
   const sql = client.withoutTransforms()
   const { channel } = names
   const changes = yield* PubSub.sliding<TokenChange>(1_000)
   const run = sessions(sql)
+  let hears = false
+  let hasHeard = false
 
   const listen = Effect.gen(function* () {
-    const connection = yield* sql.reserve
-    const session = hearing(connection)
-    if (session === undefined) return yield* new Deaf()
-    // Others could not use it, and its farewell may never be answered.
-    yield* Effect.addFinalizer(() => Effect.sync(() => session.end()))
-    if (yield* Effect.timeout(isShared(connection, sql), LIMIT)) return yield* new Deaf()
-
-    const heard = yield* Queue.unbounded<string>()
+    if (yield* isPooled(sql, run)) return yield* new Deaf()
     const beat = `beat ${(yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)).toString(36)}`
     let beats = 0
-    const hear = Effect.flatMap(heard.take, (payload) => {
-      if (payload === beat) beats++
+    const hearing = Stream.runForEach(client.listen(channel), (payload) => {
+      if (payload === beat) {
+        beats++
+        hears = hasHeard = true
+      }
       return Option.match(parse(payload), { onNone: () => Effect.void, onSome: (change) => changes.publish(change) })
     })
-    session.on("notification", (note) => {
-      if (Predicate.hasProperty(note, "payload") && Predicate.isString(note.payload)) heard.unsafeOffer(note.payload)
-    })
-    const ended = Effect.async<never, string>((resume) => {
-      session.on("end", () => resume(Effect.fail("ended")))
-    })
-    yield* Effect.timeout(connection.executeRaw(`LISTEN "${channel}"`, []), LIMIT)
+    const send = Effect.timeout(run(sql`SELECT pg_notify(${channel}, ${beat})`), LIMIT)
+    const wait = Effect.sleep(Duration.times(answer, 1 / TRIES))
     const beating = Effect.gen(function* () {
       const before = beats
+      for (let tries = 0; tries < TRIES && beats === before; tries++) yield* Effect.zipRight(send, wait)
+      if (beats === before) return yield* hasHeard ? new Silent() : new Deaf()
       yield* Effect.sleep(every)
-      yield* Effect.timeout(run(sql`SELECT pg_notify(${channel}, ${beat})`), LIMIT)
-      yield* Effect.sleep(answer)
-      if (beats === 0) return yield* new Deaf()
-      if (beats === before) return yield* Effect.fail("silence")
     })
-    yield* Effect.all([ended, Effect.forever(beating), Effect.forever(hear)], { concurrency: "unbounded" })
-  }).pipe(Effect.scoped)
+    // A dead connection may never answer its farewell, which is not waited for.
+    yield* Effect.raceFirst(Effect.disconnect(hearing), Effect.forever(beating))
+  }).pipe(
+    Effect.ensuring(
+      Effect.sync(() => {
+        hears = false
+      })
+    )
+  )
 
   let told = false
   const tell = Effect.suspend(() => {
@@ -59,15 +64,23 @@ export const changeFeed = Effect.fnUntraced(function* (
     told = true
     return Effect.logWarning(DEAF)
   })
-  const asking = Effect.repeat(asks(sql, names, run, changes), Schedule.spaced("1 second"))
-  const feed = Effect.catchTag(listen, "Deaf", () => Effect.zipRight(tell, Effect.timeoutOption(asking, deafFor)))
   const patience = Schedule.exponential("250 millis").pipe(
     Schedule.union(Schedule.spaced("30 seconds")),
     Schedule.jittered
   )
-  yield* Effect.sandbox(feed).pipe(
+  yield* Effect.catchTag(listen, "Deaf", () => Effect.zipRight(tell, Effect.sleep(deafFor))).pipe(
+    Effect.sandbox,
     Effect.zipRight(Effect.fail("ended")),
     Effect.retry(Schedule.resetAfter(patience, "1 minute")),
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+  const ask = asks(sql, names, run, changes)
+  yield* Effect.suspend(() => (hears ? Effect.void : ask)).pipe(
+    Effect.sandbox,
+    Effect.ignore,
+    Effect.delay("1 second"),
+    Effect.forever,
     Effect.forkScoped,
     Effect.interruptible
   )
@@ -79,47 +92,42 @@ interface ListenOptions {
   readonly every?: Duration.DurationInput | undefined
   /** How long it may take to be heard. */
   readonly answer?: Duration.DurationInput | undefined
-  /** How long to ask instead of listening where nothing is heard. */
+  /** How long to ask instead of listening where nothing was ever heard. */
   readonly deafFor?: Duration.DurationInput | undefined
 }
 
-/** No connection can be had that hears anything. */
+/** Nothing that was sent has ever been heard. */
 class Deaf extends Data.TaggedError("Deaf") {}
 
-const DEAF = `PostgreSQL's notifications do not reach the token store, which asks for changes each second instead. They need \
-a connection that stays: no pooler in transaction mode, and a pool of at least two`
+/** Nothing is heard any more. */
+class Silent extends Data.TaggedError("Silent") {}
 
+const DEAF =
+  "PostgreSQL's notifications cannot be relied on through a pooler: the token store asks for changes each second instead"
 const LIMIT = "10 seconds"
-
-/** The session of `pg` in a client's connection, known by its shape. */
-const hearing = (connection: object): Session | undefined => {
-  const { pg }: { readonly pg?: unknown } = connection
-  return isSession(pg) ? pg : undefined
-}
-
-interface Session {
-  readonly on: (event: "notification" | "end", listener: (note: unknown) => void) => unknown
-  readonly end: () => unknown
-}
-
-const isSession = (value: unknown): value is Session =>
-  Predicate.hasProperty(value, "on") &&
-  Predicate.isFunction(value.on) &&
-  Predicate.hasProperty(value, "end") &&
-  Predicate.isFunction(value.end)
+const TRIES = 10
 
 /**
- * Whether this connection and one more are served by one process of the database, or one of them by several, as a pooler
- * in transaction mode does; or there is no other. To try it with `LISTEN` would leave that where others find it.
+ * Whether a pooler is between: then the process of the database that answers is not the one that the session was told
+ * of. To try `LISTEN` there would leave it behind in a connection that others are given.
  */
-const isShared = Effect.fnUntraced(function* (mine: Connection, sql: SqlClient.SqlClient) {
-  const yours = yield* Effect.timeoutOption(sql.reserve, "2 seconds")
-  if (Option.isNone(yours)) return true
-  const ask = (connection: Connection) => connection.executeValues("SELECT pg_backend_pid()", [])
-  const pairs = yield* Effect.replicateEffect(Effect.all([ask(mine), ask(yours.value)]), 5)
-  const pids = pairs.flat().map(([row]) => row?.[0])
-  return pids.some((pid, at) => pid !== pids[at % 2]) || pids[0] === pids[1]
-}, Effect.scoped)
+const isPooled = (sql: SqlClient.SqlClient, run: Run) =>
+  run(
+    Effect.zipWith(
+      sql<{ readonly pid: unknown }>`SELECT pg_backend_pid() AS pid`,
+      Effect.serviceOption(SqlClient.TransactionConnection),
+      ([row], held) => {
+        const told = Option.getOrUndefined(Option.map(held, ([connection]) => processId(connection)))
+        return told !== undefined && told !== Number(row?.pid)
+      }
+    )
+  ).pipe(Effect.timeout(LIMIT))
+
+/** The process that `pg` was told of, in a client's connection that is known by its shape. */
+const processId = (connection: object): unknown => {
+  const { pg }: { readonly pg?: unknown } = connection
+  return Predicate.hasProperty(pg, "processID") ? pg.processID : undefined
+}
 
 /** Publishes what was written since it was asked the last time. A statement is seen that began before and ended after. */
 const asks = (sql: SqlClient.SqlClient, names: Names, run: Run, changes: PubSub.PubSub<TokenChange>) => {

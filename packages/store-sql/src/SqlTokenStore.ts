@@ -11,7 +11,7 @@ import {
   TokenStoreError
 } from "@evertoken/core"
 import { Effect, Layer, type Scope, Stream } from "effect"
-import { changeFeed } from "./Changes.js"
+import { canListen, changeFeed } from "./Changes.js"
 import * as Migrations from "./Migrations.js"
 import { mysqlBackend } from "./MysqlBackend.js"
 import { postgres } from "./Postgres.js"
@@ -96,10 +96,7 @@ export const backend = (
 
 const whole = Effect.fnUntraced(function* (names: Names) {
   const sql = yield* SqlClient.SqlClient
-  const changes = yield* sql.onDialectOrElse({
-    pg: () => changeFeed(sql, names),
-    orElse: () => Effect.succeed(undefined)
-  })
+  const changes = canListen(sql) ? yield* changeFeed(sql, names) : undefined
   return { ...(yield* operations(names)), changes } satisfies TokenStoreBackend
 })
 

@@ -101,5 +101,9 @@ const framed = (each: (type: string, message: Buffer) => void) => {
   }
 }
 
-/** Whoever comes is let in (AuthenticationOk), and may ask (ReadyForQuery). */
-const WELCOME = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49])
+/** Whoever comes is let in (AuthenticationOk), is told of a process that is none (BackendKeyData), and may ask (ReadyForQuery). */
+const WELCOME = Buffer.from([
+  ...[0x52, 0, 0, 0, 8, 0, 0, 0, 0],
+  ...[0x4b, 0, 0, 0, 12, 0x7f, 0, 0, 1, 0, 0, 0, 1],
+  ...[0x5a, 0, 0, 0, 5, 0x49]
+])
