@@ -14,7 +14,7 @@ import {
 } from "@evertoken/core"
 import { type Checks, checkOptions, kind, required, secret, text } from "@evertoken/core/options"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Clock, Effect, Layer, Option, Redacted, Schedule, type Scope } from "effect"
+import { Clock, Duration, Effect, Layer, Option, Redacted, Schedule, type Scope } from "effect"
 import { Api } from "./Api.js"
 import { isLoopback } from "./Loopback.js"
 
@@ -58,8 +58,10 @@ export const make = (
       baseUrl: options.url,
       transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(apiKey))
     }).pipe(Effect.provideService(HttpClient.HttpClient, direct))
+    /** The validity, in seconds, that is asked for. */
+    let minValidity = LEAST
     const ask = (rejected: number | undefined) =>
-      client.tokens.get({ urlParams: { key, rejected, minValidity: 30 } }).pipe(
+      Effect.suspend(() => client.tokens.get({ urlParams: { key, rejected, minValidity } })).pipe(
         Effect.map(({ accessToken, expiresAt, extra, generation, scopes, tokenType }) =>
           // The service's generation stands in for a refresh token: it is what a newer token is asked for with.
           TokenSet.make({
@@ -88,11 +90,23 @@ export const make = (
         })
     }).pipe(Effect.provide(MemoryTokenStore.layer))
 
-    const told = <A>(effect: Effect.Effect<A, TokenError>) => Effect.mapError(effect, (error) => heard(key, error))
+    const told = <A, E>(effect: Effect.Effect<A, TokenError | E>) =>
+      Effect.mapError(effect, (error) => heard(key, error))
     const failed = () => new TokenStoreError({ reason: "unreachable", key, detail: "the token service did not do it" })
     const service: TokenProvider["Type"] = {
       ...provider,
       get: told(provider.get),
+      getFor: (wanted) =>
+        Effect.suspend(() => {
+          minValidity = Math.max(minValidity, Math.min(Duration.toSeconds(wanted), MOST))
+          return told(provider.getFor(wanted))
+        }).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              minValidity = LEAST
+            })
+          )
+        ),
       refresh: told(provider.refresh),
       use: (call) => Effect.mapError(provider.use(call), (error) => heard(key, error)),
       put: Effect.fnUntraced(function* (given) {
@@ -123,6 +137,8 @@ export const make = (
 export const layer = (options: RemoteOptions): Layer.Layer<TokenProvider, InvalidOption, HttpClient.HttpClient> =>
   Layer.scoped(TokenProvider, make(options))
 
+const LEAST = 30
+const MOST = 86_400
 const retry = Schedule.jittered(Schedule.spaced("2 seconds"))
 
 /** No answer of the service kills the local copy for good: what needs a login heals with it. */

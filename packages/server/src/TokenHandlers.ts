@@ -1,6 +1,6 @@
 import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
-import { type AccessToken, TokenProviders, TokenSet, TokenStore } from "@evertoken/core"
-import { Clock, Duration, Effect, Option } from "effect"
+import { TokenProviders, TokenSet, TokenStore } from "@evertoken/core"
+import { Duration, Effect, Option } from "effect"
 import { failing, kept, toAnswer, tokenOf, unavailable, unknown } from "./Answers.js"
 import { Api, BadRequest, NewTokens, Rejection, Unavailable } from "./Api.js"
 import { body } from "./Body.js"
@@ -21,12 +21,9 @@ export const tokens = HttpApiBuilder.group(Api, "tokens", (handlers) =>
             yield* provider.reject(token)
             token = yield* provider.get
           }
-          const now = yield* Clock.currentTimeMillis
-          if (isShort(token, minValidity * 1_000, now)) {
-            token = yield* providers.renew(key, token.generation).pipe(
-              Effect.map((renewal) => renewal.token),
-              Effect.orElseSucceed(() => token)
-            )
+          if (minValidity > 0) {
+            const asked = provider.getFor(Duration.seconds(minValidity))
+            token = yield* Effect.catchTag(asked, "InvalidOption", Effect.die) // it was checked by the schema
           }
           return yield* tokenOf(key, token)
         }).pipe(Effect.catchTags({ ...toAnswer, TokenEndpointError: (error) => failing(store, key, error) }))
@@ -96,9 +93,5 @@ const OAUTH_NAMES = {
   refresh_token_expires_in: "refreshTokenExpiresIn",
   scope: "scopes"
 }
-
-/** Whether `token` ends sooner than was asked for, and is old enough that a newer one would last longer. */
-const isShort = ({ expiresAt, obtainedAt }: AccessToken, wanted: number, now: number): boolean =>
-  expiresAt !== undefined && expiresAt - now < Math.min(wanted, (expiresAt - obtainedAt) / 2)
 
 const BOUND = "A DPoP token is of no use here: the key that it is bound to cannot be handed on with it"

@@ -58,6 +58,11 @@ export interface TokenEngine {
   readonly release: (before: number) => Effect.Effect<void>
   /** A valid token, waited for until `until` (epoch milliseconds) at most; newer than generation `beyond`, if that is given. */
   readonly obtain: (entry: Entry, beyond?: number, until?: number) => Effect.Effect<AccessToken, TokenError>
+  /**
+   * Waits for one attempt to bring a token newer than generation `than`, whatever comes of it; for none where one
+   * failed just now and the back-off goes on.
+   */
+  readonly renew: (entry: Entry, than: number) => Effect.Effect<void>
   /** Takes note that `token` was refused. */
   readonly reject: (entry: Entry, token: AccessToken) => Effect.Effect<void>
   readonly put: (entry: Entry, tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
@@ -230,6 +235,13 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     }
   }, outOfTurn)
 
+  const renew = Effect.fnUntraced(function* (given: Entry, than: number) {
+    const entry = standing(given)
+    const now = yield* Clock.currentTimeMillis
+    if (closed || isHalted(entry.halt, now) || (entry.current?.token.generation ?? -1) > than) return
+    yield* (yield* fly(entry)).join(now + Duration.toMillis(policy.wait))
+  }, outOfTurn)
+
   const reject = Effect.fnUntraced(function* (given: Entry, token: AccessToken) {
     const entry = standing(given)
     const now = yield* Clock.currentTimeMillis
@@ -381,7 +393,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   )
   const engine: TokenEngine = {
     ...{ policy, store, events, entry, find, size: Effect.sync(() => entries.size), standing, release },
-    ...{ obtain, reject, put, forget, sync, listen }
+    ...{ obtain, renew, reject, put, forget, sync, listen }
   }
   return engine
 })

@@ -14,7 +14,7 @@ import {
   Stream
 } from "effect"
 import type { AccessToken } from "../model/AccessToken.js"
-import { type Checks, checkOptions, effect, required, text } from "../model/Options.js"
+import { type Checks, checkOptions, type DurationOption, duration, effect, required, text } from "../model/Options.js"
 import type { RefreshPolicy } from "../model/RefreshPolicy.js"
 import {
   type InvalidOption,
@@ -29,7 +29,7 @@ import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import type { TokenStatus } from "../model/TokenStatus.js"
 import { plan } from "../refresh/Decision.js"
-import { decide } from "../refresh/Freshness.js"
+import { decide, isShort } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { Entry } from "./CacheEntry.js"
 import { Peek, type Peeking } from "./SyncAccess.js"
@@ -43,6 +43,12 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
     readonly key: string
     /** A valid token: from memory while fresh; the old one while it still holds and a renewal runs; else after one shared refresh. */
     readonly get: Effect.Effect<AccessToken, TokenError>
+    /**
+     * A token that holds for `minValidity` or longer, where one can be had: for a handshake, or a request that takes
+     * long. One that ends sooner is refreshed first, once for all who ask, unless less than half of its life is over;
+     * where that brings no newer one, this gives what `get` gives.
+     */
+    readonly getFor: (minValidity: DurationOption) => Effect.Effect<AccessToken, TokenError | InvalidOption>
     /** A token newer than the one now current. */
     readonly refresh: Effect.Effect<AccessToken, TokenError>
     /** Says that the resource server refused `token`. Only a report about the current generation has any effect. */
@@ -130,6 +136,14 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
     return fresh(clock.unsafeCurrentTimeMillis())?.served ?? engine.obtain(held)
   })
 
+  const getFor = Effect.fnUntraced(function* (minValidity: DurationOption) {
+    yield* required(duration)(minValidity, "minValidity") ?? Effect.void
+    const token = yield* get
+    if (!isShort(token, Duration.toMillis(minValidity), yield* Clock.currentTimeMillis)) return token
+    yield* engine.renew(held, token.generation)
+    return yield* get
+  })
+
   const use = <A, E, R>(call: (token: AccessToken) => Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
       const again = yield* Schedule.driver(engine.policy.unauthorized)
@@ -150,6 +164,7 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
   const provider: TokenProvider["Type"] & Peeking = {
     key,
     get,
+    getFor,
     refresh: Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const { wait } = engine.policy

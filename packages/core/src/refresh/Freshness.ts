@@ -20,6 +20,16 @@ export const decide = (token: Timed | undefined, now: number): Decision =>
   token === undefined || token.rejected || now >= token.expiresAt ? "wait" : now >= token.renewAt ? "renew" : "serve"
 
 /**
+ * Whether `token` ends sooner than in `wanted` milliseconds although a newer one would last longer: not so before half
+ * of its life, so that nobody makes each call a refresh by asking for more than a token lives.
+ */
+export const isShort = (
+  { expiresAt, obtainedAt }: Pick<AccessToken, "expiresAt" | "obtainedAt">,
+  wanted: number,
+  now: number
+): boolean => expiresAt !== undefined && expiresAt - now < Math.min(wanted, (expiresAt - obtainedAt) / 2)
+
+/**
  * When to renew `token`, from the schedule fed with it: never before nine twentieths of its life nor before
  * `earliest` (milliseconds of age), never after its end. Gives the schedule's next state along.
  */
