@@ -1,7 +1,10 @@
+import { readFileSync } from "node:fs"
+import { createRequire } from "node:module"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { readExposition } from "./Exposition.js"
 import { raw } from "./Raw.js"
+import { start } from "./Service.js"
 import { serving } from "./Serving.js"
 
 describe("/metrics", () => {
@@ -34,6 +37,34 @@ describe("/metrics", () => {
       assert.isTrue(value("process_resident_memory_bytes") > 10_000_000)
       assert.isTrue(value("process_cpu_seconds_total") > 0)
       assert.isTrue(value("nodejs_eventloop_lag_seconds") < 30)
+    })
+  )
+
+  it.scopedLive("is what the docs say: each metric in a table, and no alert on one that is not there", () =>
+    Effect.gen(function* () {
+      const { call } = yield* start()
+      const families = readExposition((yield* call("/metrics")).text)
+      const exposed = [...families.keys()]
+      assert.deepStrictEqual(namesIn(sections("operations.md", "Metrics")), FAMILIES)
+      const inLibrary = namesIn(sections("observability.md", "Metrics"))
+      assert.isAtLeast(inLibrary.length, 7)
+      for (const name of inLibrary)
+        assert.isTrue(
+          [name, `${name}_total`].some((one) => exposed.includes(one)),
+          name
+        )
+      const alerts = sections("operations.md", "Alerts")
+      for (const name of namesIn(alerts)) assert.include(exposed, name)
+      const [, yaml = ""] = /```yaml\n([\s\S]*?)```/.exec(alerts) ?? []
+      const rules = readRules(yaml)
+      assert.strictEqual(rules.length, 5)
+      const health = new Set(families.get("evertoken_connections")?.samples.map(({ labels }) => labels.health))
+      for (const { alert, expr } of rules) {
+        assert.isNotEmpty(namesIn(expr), alert)
+        assert.include(alerts, `### ${alert}\n`)
+        const [, wanted = ""] = /health=~"([^"]+)"/.exec(expr) ?? []
+        for (const one of wanted.split("|")) assert.isTrue(one === "" || health.has(one), one)
+      }
     })
   )
 
@@ -72,6 +103,21 @@ describe("/metrics", () => {
     })
   )
 })
+
+/** The sections of a page of the docs that begin with these titles. */
+const sections = (page: string, ...titles: ReadonlyArray<string>) =>
+  readFileSync(new URL(`../../../docs/${page}`, import.meta.url), "utf8")
+    .split(/^(?=## )/m)
+    .filter((section) => titles.some((title) => section.startsWith(`## ${title}\n`)))
+    .join("")
+
+const namesIn = (text: string) => [...new Set(text.match(/\b(?:evertoken|process|nodejs)_[a-z_]+/g) ?? [])].sort()
+
+/** What of a file of Prometheus' rules is looked at here; `promtool check rules` looks at the rest. */
+const readRules = (yaml: string): ReadonlyArray<{ readonly alert: string; readonly expr: string }> =>
+  createRequire(import.meta.url)("js-yaml")
+    .load(yaml)
+    .groups.flatMap((group: { rules: unknown }) => group.rules)
 
 const FAMILIES = [
   "evertoken_api_keys_refused_total",
