@@ -180,9 +180,9 @@ const layerOf = (
     policy: RefreshPolicy.make()
   }).pipe(Layer.provide(MemoryTokenStore.layer))
 
-const fake = (options: TokenClientOptions & { tokens?: Parameters<typeof layerOf>[0] } = {}) => {
+const fake = ({ tokens, ...options }: TokenClientOptions & { tokens?: Parameters<typeof layerOf>[0] } = {}) => {
   const count = { posts: 0 }
-  const client = TokenClient.make(layerOf(options.tokens ?? (() => ({})), "k", count), options)
+  const client = TokenClient.make(layerOf(tokens ?? (() => ({})), "k", count), options)
   return { client, posts: () => count.posts }
 }
 

@@ -224,6 +224,18 @@ describe("requests", () => {
     )
   }
 
+  it.effect("sends a body as the content-type that its request names", () =>
+    Effect.gen(function* () {
+      const sent: Array<Sent> = []
+      const headers = { "Content-Type": "application/vnd.api+json" }
+      const source = yield* TokenEndpoint.make({ login: { url, json: { a: 1 }, headers } }).pipe(
+        Effect.provide(answering(sent, () => Response.json({ access_token: "at" })))
+      )
+      yield* source.login ?? Effect.void
+      assert.strictEqual(sent[0]?.headers["content-type"], "application/vnd.api+json")
+    })
+  )
+
   it.effect("no secret of the request is in an error that repeats it", () =>
     Effect.gen(function* () {
       const source = yield* TokenEndpoint.make({

@@ -43,7 +43,7 @@ export const kept = ({
 }: TokenStoreError): Effect.Effect<never, BadRequest | Unreadable | Unavailable> =>
   reason === "key"
     ? new BadRequest({ message: "No store can keep this key: it is empty, too long, or not well-formed Unicode" })
-    : reason === "unreachable"
+    : reason === "unreachable" || reason === "setup"
       ? new Unavailable({ message })
       : new Unreadable({ message, reason })
 

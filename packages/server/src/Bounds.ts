@@ -34,7 +34,7 @@ export const makeBounds =
     const isKept = (key: string) =>
       Effect.catchIf(
         Effect.map(store.load(key), Option.isSome),
-        ({ reason }) => reason !== "unreachable",
+        ({ reason }) => reason !== "unreachable" && reason !== "setup",
         () => Effect.succeed(true)
       )
     return (key) =>

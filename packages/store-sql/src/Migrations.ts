@@ -4,12 +4,13 @@ import { TokenStoreError } from "@evertoken/core"
 import { Cause, Duration, Effect, Schedule } from "effect"
 import { PATIENCE } from "./Conflicts.js"
 import { first, second } from "./Schema.js"
+import { isDenied, setupOf } from "./Setup.js"
 import { neverStandStill } from "./Sqlite.js"
-import { COLUMNS, type Names, outsideTransaction, unreachable } from "./Statements.js"
+import { COLUMNS, type Names, outsideTransaction, sqlClient, unreachable } from "./Statements.js"
 
 /** Makes and upgrades the tables, whoever else does so at the same time. Where they are up to date it only looks. */
 export const migrate = Effect.fnUntraced(function* (names: Names) {
-  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+  const sql = (yield* sqlClient).withoutTransforms()
   const steps = [["tokens", first(sql, names)] as const, ["clock", second(sql, names)] as const]
 
   // Unprepared, since SQLite's client remembers for minutes that a statement could not be prepared.
@@ -24,21 +25,18 @@ export const migrate = Effect.fnUntraced(function* (names: Names) {
   )
   const loader = Effect.succeed(steps.map(([name, step], at) => [at + 1, name, Effect.succeed(step)] as const))
   // Where tables are made outside of transactions, a process may have died between its note of a step and the step.
-  const again = Effect.zipRight(
-    Effect.forEach(steps, ([, step]) => step, { discard: true }),
-    ready
-  )
-  const run = schema(sql, names).pipe(
+  const again = Effect.zipRight(Effect.sandbox(Effect.forEach(steps, ([, step]) => step, { discard: true })), ready)
+  const run: Effect.Effect<unknown, Cause.Cause<unknown>, SqlClient.SqlClient> = schema(sql, names).pipe(
     Effect.zipRight(Migrator.make({})({ loader, table: names.migrations })),
     Effect.sandbox,
-    Effect.zipRight(Effect.orElse(ready, () => Effect.sandbox(again)))
+    Effect.zipRight(Effect.orElse(ready, () => again))
   )
   // Those who start at the same time trip over each other; who lost finds the tables made the next time.
   const patience = Schedule.jittered(Schedule.spaced("100 millis")).pipe(Schedule.upTo(PATIENCE))
   yield* neverStandStill(sql)
   yield* ready.pipe(
-    Effect.catchAll(() => Effect.retry(run, patience)),
-    Effect.catchAll(unreachable),
+    Effect.catchAll(() => Effect.retry(run, { schedule: patience, while: (cause) => !isDenied(Cause.squash(cause)) })),
+    Effect.catchAll((cause) => setupOf(Cause.squash(cause), names.tokens) ?? unreachable(cause)),
     Effect.provideService(SqlClient.SqlClient, sql),
     outsideTransaction,
     // A client may wait for a dead connection although it is interrupted.

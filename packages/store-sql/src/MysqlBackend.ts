@@ -38,7 +38,7 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
   const floor = sql`(SELECT COALESCE(MAX(highest), 0) FROM ${mark})`
   const keyId = (payload: string) => Option.getOrNull(TokenCipher.keyId(payload))
 
-  const run = sessions(sql)
+  const run = sessions(sql, names.tokens)
   const write = (statement: Fragment) => {
     const prepared: Statement<object> = sql`${statement}`
     return run(prepared.raw).pipe(Effect.flatMap((result) => decoded(decodeWritten(result))))

@@ -54,7 +54,7 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
   const changed = dialect.notify(sql.literal("generation"))
   const keyId = (payload: string) => Option.getOrNull(TokenCipher.keyId(payload))
 
-  const run = sessions(sql)
+  const run = sessions(sql, names.tokens)
   const happened = (statement: Effect.Effect<ReadonlyArray<unknown>, unknown>) =>
     Effect.map(run(statement), (rows) => rows.length > 0)
 

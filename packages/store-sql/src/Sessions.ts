@@ -2,6 +2,7 @@ import { SqlClient, type SqlConnection, type SqlError } from "@effect/sql"
 import { TokenStoreError } from "@evertoken/core"
 import { Cause, Clock, Effect, Exit, Fiber, Predicate, Scope } from "effect"
 import { hasCode, retryConflicts } from "./Conflicts.js"
+import { setupOf } from "./Setup.js"
 import { outsideTransaction } from "./Statements.js"
 
 /** Runs one statement outside of the caller's transaction, and again where it had no effect. */
@@ -17,14 +18,15 @@ type Once = <A, E>(statement: Effect.Effect<A, E>) => Effect.Effect<A, E | SqlEr
  *   statement had no effect, and is tried on a new one.
  * - After either, those that were opened before and have not answered since.
  */
-export const sessions = (sql: SqlClient.SqlClient): Run => {
+export const sessions = (sql: SqlClient.SqlClient, table: string): Run => {
   const once: Once = sql.onDialectOrElse({
     // One connection, in this process, which gives each answer before it returns.
     sqlite: () => outsideTransaction,
     mysql: () => pooled(sql, MYSQL),
     orElse: () => pooled(sql, undefined)
   })
-  return (statement) => Effect.mapError(retryConflicts(once(statement)), keyThatCannotBeKept)
+  return (statement) =>
+    Effect.mapError(retryConflicts(once(statement)), (error) => setupOf(error, table) ?? keyThatCannotBeKept(error))
 }
 
 /**

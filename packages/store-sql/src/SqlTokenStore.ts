@@ -10,6 +10,17 @@ import {
   type TokenStoreBackend,
   TokenStoreError
 } from "@evertoken/core"
+import {
+  boolean,
+  type Check,
+  type Checks,
+  checkOptions,
+  effect,
+  integer,
+  kind,
+  required,
+  string
+} from "@evertoken/core/options"
 import { Effect, Layer, type Scope, Stream } from "effect"
 import { canListen, changeFeed } from "./Changes.js"
 import * as Migrations from "./Migrations.js"
@@ -17,7 +28,7 @@ import { mysqlBackend } from "./MysqlBackend.js"
 import { postgres } from "./Postgres.js"
 import { returningBackend } from "./ReturningBackend.js"
 import { neverStandStill, sqlite } from "./Sqlite.js"
-import { type Names, namesOf } from "./Statements.js"
+import { type Names, namesOf, sqlClient, tableChecks } from "./Statements.js"
 
 /** Where the tables are. */
 export interface TableOptions {
@@ -49,7 +60,7 @@ export const make = <E = never, R = never>(
   options: SqlTokenStoreOptions<E, R>
 ): Effect.Effect<TokenStore["Type"], InvalidOption | TokenStoreError | E, SqlClient.SqlClient | Scope.Scope | R> =>
   Effect.gen(function* () {
-    const names = yield* namesOf(options)
+    const names = yield* named(options, storeChecks)
     const cipher = options.encryption === "off" ? undefined : yield* options.encryption
     if (options.migrate !== false) yield* Migrations.migrate(names)
     return TokenStore.make(yield* whole(names), { cipher })
@@ -65,7 +76,7 @@ export const layer = <E = never, R = never>(
 export const migrate = (
   options: TableOptions = {}
 ): Effect.Effect<void, InvalidOption | TokenStoreError, SqlClient.SqlClient> =>
-  Effect.flatMap(namesOf(options), Migrations.migrate)
+  Effect.flatMap(named(options), Migrations.migrate)
 
 /**
  * Seals anew, with the current key of `encryption`, what other keys have sealed: beside live refreshes, and resumable
@@ -77,8 +88,10 @@ export const rotate = <E = never, R = never>(
 ): Stream.Stream<Rotation, InvalidOption | TokenStoreError | E, SqlClient.SqlClient | R> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const rows = yield* sealedOf(options)
-      return TokenRotation.rotate(rows, yield* options.encryption, options)
+      yield* checkOptions(options, rotationChecks)
+      const { after, batch, plain, schema, table } = options
+      const rows = yield* sealedOf({ schema, table })
+      return TokenRotation.rotate(rows, yield* options.encryption, { after, batch, plain })
     })
   )
 
@@ -92,19 +105,46 @@ export const report = (
 export const backend = (
   options: TableOptions = {}
 ): Effect.Effect<TokenStoreBackend, InvalidOption | TokenStoreError, SqlClient.SqlClient | Scope.Scope> =>
-  Effect.flatMap(namesOf(options), whole)
+  Effect.flatMap(named(options), whole)
+
+/** What each option of `make` has to be. */
+export const storeChecks = {
+  ...tableChecks,
+  encryption: required(
+    kind(
+      'TokenCipher.config(), another Effect that gives a cipher, or "off"',
+      (value) => value === "off" || Effect.isEffect(value)
+    )
+  ),
+  migrate: boolean
+} satisfies Checks<SqlTokenStoreOptions>
+
+const rotationChecks = {
+  ...tableChecks,
+  encryption: required(effect("TokenCipher.config(), or another Effect that gives a cipher")),
+  after: string,
+  batch: integer(1, 10_000),
+  plain: boolean
+} satisfies Checks<Parameters<typeof rotate>[0]>
+
+/** What is asked of the tables alone may be asked with the options of their store. */
+const anyChecks = { ...storeChecks, encryption: () => undefined }
+
+/** The names of the tables, once all options were checked. */
+const named = (options: TableOptions, checks: Readonly<Record<string, Check>> = anyChecks) =>
+  Effect.map(checkOptions(options, checks), () => namesOf(options))
 
 const whole = Effect.fnUntraced(function* (names: Names) {
-  const sql = yield* SqlClient.SqlClient
+  const sql = yield* sqlClient
   const changes = canListen(sql) ? yield* changeFeed(sql, names) : undefined
   return { ...(yield* operations(names)), changes } satisfies TokenStoreBackend
 })
 
 const operations = Effect.fnUntraced(function* (
   names: Names
-): Effect.fn.Return<TokenStoreBackend, TokenStoreError, SqlClient.SqlClient> {
+): Effect.fn.Return<TokenStoreBackend, InvalidOption | TokenStoreError, SqlClient.SqlClient> {
   // Names in the tables are as they are, whatever the client makes of other tables' names.
-  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+  const sql = (yield* sqlClient).withoutTransforms()
   return yield* sql.onDialectOrElse({
     pg: () => Effect.succeed(returningBackend(sql, names, postgres(sql, names))),
     sqlite: () => Effect.as(neverStandStill(sql), returningBackend(sql, names, sqlite(sql, names))),
@@ -118,6 +158,6 @@ const operations = Effect.fnUntraced(function* (
 })
 
 const sealedOf = (options: TableOptions) =>
-  Effect.flatMap(Effect.flatMap(namesOf(options), operations), ({ sealed }) =>
+  Effect.flatMap(Effect.flatMap(named(options), operations), ({ sealed }) =>
     sealed === undefined ? new TokenStoreError({ reason: "unreachable" }) : Effect.succeed(sealed)
   )

@@ -1,7 +1,6 @@
 import { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
 import {
-  InvalidOption,
   type LeaseRequest,
   type ListRequest,
   type Snapshot,
@@ -9,7 +8,14 @@ import {
   type StoredRow,
   TokenStoreError
 } from "@evertoken/core"
-import { Cause, Context, Duration, Effect, FiberRef, Option, Schema } from "effect"
+import { kind, service } from "@evertoken/core/options"
+import { Cause, Context, Duration, Effect, FiberRef, Option, Predicate, Schema } from "effect"
+
+/** The client of the context. */
+export const sqlClient = service(
+  SqlClient.SqlClient,
+  'a layer below that gives it, such as SqliteClient.layer({ filename: "tokens.db" })'
+)
 
 /** The names of the tables, checked. */
 export interface Names {
@@ -24,15 +30,9 @@ export interface Names {
   readonly channel: string
 }
 
-/** The names that `options` ask for, or the error that says which name will not do. */
-export const namesOf = Effect.fnUntraced(function* (options: {
-  readonly table?: string | undefined
-  readonly schema?: string | undefined
-}) {
+/** The names that `options`, which were checked, ask for. */
+export const namesOf = (options: { readonly table?: string | undefined; readonly schema?: string | undefined }) => {
   const { schema, table = "evertoken_tokens" } = options
-  const expected = "at most 40 small letters, digits and underscores, a letter first"
-  if (!NAME.test(table)) return yield* new InvalidOption({ option: "table", expected })
-  if (schema !== undefined && !NAME.test(schema)) return yield* new InvalidOption({ option: "schema", expected })
   const qualified = schema === undefined ? table : `${schema}.${table}`
   const names: Names = {
     schema,
@@ -43,9 +43,15 @@ export const namesOf = Effect.fnUntraced(function* (options: {
     channel: qualified.slice(-63)
   }
   return names
-})
+}
 
-const NAME = /^[a-z][a-z0-9_]{0,39}$/
+const name = kind(
+  "at most 40 small letters, digits and underscores, a letter first",
+  (value) => Predicate.isString(value) && /^[a-z][a-z0-9_]{0,39}$/.test(value)
+)
+
+/** What each name has to be. */
+export const tableChecks = { table: name, schema: name }
 
 /**
  * Runs outside of any transaction that the caller may be in. What a refresh writes must be there for others at once,

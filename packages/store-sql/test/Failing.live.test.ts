@@ -33,7 +33,8 @@ onEach(
           TokenProvider.make({ key, source: grant.source, policy: IMPATIENT }).pipe(Effect.provide(bad))
         const error = yield* Effect.flip((yield* provider("read only")).get)
         assert.instanceOf(error, TokenStoreError)
-        assert.strictEqual(error.reason, "unreachable")
+        // A server that takes no writes may be one that was demoted: that passes. A missing right does not.
+        assert.strictEqual(error.reason, setting().name === postgres.name ? "unreachable" : "setup")
         const fresh = yield* (yield* provider("read only, fresh")).get
         assert.strictEqual(Redacted.value(fresh.value), "at-1")
         assert.strictEqual(grant.posts(), 0)

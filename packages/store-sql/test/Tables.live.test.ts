@@ -3,13 +3,16 @@ import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { TokenSet, TokenStore, TokenStoreError } from "@evertoken/core"
+import { RefreshPolicy, TokenProvider, TokenSet, TokenSource, TokenStore, TokenStoreError } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Effect, Layer, Option, Redacted, String } from "effect"
+import { Effect, Layer, Option, Redacted, Schedule, String } from "effect"
 import { onEach, postgres } from "./Database.js"
 import { recorded } from "./Recorded.js"
 
 const TOKENS = TokenSet.make({ accessToken: "at", refreshToken: "rt" })
+/** A failure that is tried again would take longer than a caller waits here, and come as another error. */
+const AT_ONCE = RefreshPolicy.make({ retry: Schedule.spaced("20 seconds"), wait: "1 minute" })
+
 const works = Effect.gen(function* () {
   const store = yield* TokenStore
   yield* store.put("a", TOKENS, undefined)
@@ -63,15 +66,24 @@ onEach(
       }).pipe(Effect.scoped)
     )
 
-    it.live("that were not made are an error of the store, not a defect (P3)", () =>
+    it.live("that were not made are an error of the store at once, which says migrate and names them (P3, P13)", () =>
       Effect.gen(function* () {
         const { connect } = setting()
         const options = { encryption: "off", table: "never_made", migrate: false } as const
-        const error = yield* Effect.flip(
-          works.pipe(Effect.provide(Layer.provide(SqlTokenStore.layer(options), connect())))
+        const store = Layer.provide(SqlTokenStore.layer(options), connect())
+        const login = Effect.sync(() => TokenSet.make({ accessToken: "at" }))
+        const posts = Effect.flatMap(
+          TokenProvider.make({ key: "k", source: TokenSource.make({ login }), policy: AT_ONCE }),
+          ({ get }) => get
         )
-        assert.instanceOf(error, TokenStoreError)
-        assert.strictEqual(error.reason, "unreachable")
+        for (const use of [works, posts]) {
+          const error = yield* Effect.flip(Effect.scoped(Effect.provide(use, store)))
+          assert.instanceOf(error, TokenStoreError)
+          assert.strictEqual(error.reason, "setup")
+          for (const word of ["never_made is not there", "SqlTokenStore.migrate", "migrate: false"]) {
+            assert.include(error.message, word)
+          }
+        }
       })
     )
   }

@@ -1,6 +1,7 @@
 import { HttpClientRequest } from "@effect/platform"
 import { Effect, identity, Option } from "effect"
-import { InvalidOption } from "../model/TokenError.js"
+import { type Checks, kind, required } from "../model/Options.js"
+import type { InvalidOption } from "../model/TokenError.js"
 import { safeUrl } from "../transport/SafeUrl.js"
 
 /** Where a token may go. One of the two is required; nothing is guessed. */
@@ -21,18 +22,11 @@ export interface Origins {
 /** The origins of `options`, or the option that is wrong. */
 export const resolveOrigins = (options: OriginOptions): Effect.Effect<Origins, InvalidOption> =>
   Effect.gen(function* () {
-    const { baseUrl, origins = [] } = options
-    if (!Array.isArray(origins) || (origins.length === 0 && baseUrl === undefined)) {
-      return yield* new InvalidOption({ option: "origins", expected: ORIGINS })
-    }
-    const allowed = new Set<string>()
-    for (const origin of origins) {
-      const url = plainUrl(origin)
-      if (url === undefined || url.pathname !== "/") {
-        return yield* new InvalidOption({ option: "origins", expected: ORIGINS })
-      }
-      allowed.add(url.origin)
-    }
+    const { baseUrl, origins } = options
+    const given = baseUrl === undefined ? required(originChecks.origins) : originChecks.origins
+    const problem = given(origins, "origins") ?? originChecks.baseUrl(baseUrl, "baseUrl")
+    if (problem !== undefined) return yield* problem
+    const allowed = new Set(origins?.map((origin) => new URL(origin).origin))
     const has: Origins["has"] = (request) => {
       const slash = request.url.indexOf("/", "https://".length)
       if (slash > 0 && allowed.has(request.url.slice(0, slash))) return true // the usual case, without parsing
@@ -40,8 +34,7 @@ export const resolveOrigins = (options: OriginOptions): Effect.Effect<Origins, I
       return url !== undefined && allowed.has(url.origin)
     }
     if (baseUrl === undefined) return { has, resolve: identity }
-    const base = plainUrl(baseUrl)
-    if (base === undefined) return yield* new InvalidOption({ option: "baseUrl", expected: BASE })
+    const base = new URL(baseUrl)
     allowed.add(base.origin)
     const prefix = base.href.replace(/\/$/, "")
     const below = (path: string) => (path === "" || path.startsWith("/") ? prefix + path : `${prefix}/${path}`)
@@ -58,3 +51,12 @@ const BASE = 'an https URL without query, such as "https://api.example.com/v2" (
 
 const plainUrl = (value: unknown): URL | undefined =>
   Option.getOrUndefined(Option.filter(safeUrl(value), ({ href }) => !/[?#*]/.test(href)))
+
+/** What each option of origins has to be. */
+export const originChecks = {
+  origins: kind(
+    ORIGINS,
+    (value) => Array.isArray(value) && value.length > 0 && value.every((one) => plainUrl(one)?.pathname === "/")
+  ),
+  baseUrl: kind(BASE, (value) => plainUrl(value) !== undefined)
+} satisfies Checks<OriginOptions>

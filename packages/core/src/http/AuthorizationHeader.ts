@@ -1,7 +1,8 @@
 import { HttpClientError, HttpClientRequest } from "@effect/platform"
 import { Effect, Equal, Option, Redacted } from "effect"
 import type { AccessToken } from "../model/AccessToken.js"
-import { InvalidOption } from "../model/TokenError.js"
+import { scheme as authenticationScheme, type Checks, token } from "../model/Options.js"
+import type { InvalidOption } from "../model/TokenError.js"
 import { type Prover, prover } from "../transport/DpopProof.js"
 
 /** How a token is written into a request. */
@@ -17,6 +18,12 @@ export interface HeaderOptions {
    */
   readonly scheme?: string | undefined
 }
+
+/** What each option of the header has to be. */
+export const headerChecks = {
+  header: token("the name of a header"),
+  scheme: authenticationScheme
+} satisfies Checks<HeaderOptions>
 
 /** Writes tokens into requests. */
 export interface TokenHeader {
@@ -39,10 +46,8 @@ export const isBound = (token: AccessToken): boolean => token.type.toLowerCase()
 export const makeHeader = (options: HeaderOptions): Effect.Effect<TokenHeader, InvalidOption> =>
   Effect.gen(function* () {
     const { header = "authorization", scheme } = options
-    if (!TOKEN.test(header)) return yield* new InvalidOption({ option: "header", expected: "the name of a header" })
-    if (scheme !== undefined && !TOKEN.test(scheme)) {
-      return yield* new InvalidOption({ option: "scheme", expected: 'an authentication scheme, such as "Bearer"' })
-    }
+    const problem = headerChecks.header(header, "header") ?? headerChecks.scheme(scheme, "scheme")
+    if (problem !== undefined) return yield* problem
     const name = header.toLowerCase()
     const plain = name !== "authorization" && scheme === undefined
     let written: { readonly token: AccessToken; readonly headers: Readonly<Record<string, string>> } | undefined

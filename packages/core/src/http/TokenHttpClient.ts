@@ -1,13 +1,14 @@
 import { HttpClient, HttpClientError, type HttpClientResponse } from "@effect/platform"
 import { Effect, identity, Layer } from "effect"
-import type { InvalidOption, TokenError } from "../model/TokenError.js"
-import { isTransient } from "../model/TokenError.js"
-import { TokenProvider } from "../provider/TokenProvider.js"
+import { type Checks, checkOptions, effect } from "../model/Options.js"
+import { type InvalidOption, isTransient, type TokenError } from "../model/TokenError.js"
+import { type TokenProvider, tokenProvider } from "../provider/TokenProvider.js"
+import { httpClient } from "../transport/DirectHttpClient.js"
 import { TokenUse } from "../transport/TokenMode.js"
 import { TokenResponse } from "./AuthorizedResponse.js"
 import { replayable } from "./ReplayableBody.js"
 import type { Refusal } from "./UnauthorizedReason.js"
-import { makeRepair, type RepairOptions, type Tell } from "./UnauthorizedRetry.js"
+import { makeRepair, type RepairOptions, repairChecks, type Tell } from "./UnauthorizedRetry.js"
 
 /** An `HttpClient` whose calls can also fail for want of a token. */
 export type TokenHttpClient = HttpClient.HttpClient.With<HttpClientError.HttpClientError | TokenError>
@@ -85,6 +86,14 @@ export const TokenHttpClient = {
 
 const build = <E, R, Told>(options: TokenHttpClientOptions<E, R>, tell: Tell<Told>) =>
   Effect.gen(function* () {
-    const provider: Effect.Effect<TokenProvider["Type"], E, R | TokenProvider> = options.provider ?? TokenProvider
-    return yield* makeRepair(yield* HttpClient.HttpClient, yield* provider, options, tell)
+    yield* checkOptions(options, httpChecks)
+    const provider: Effect.Effect<TokenProvider["Type"], E | InvalidOption, R | TokenProvider> =
+      options.provider ?? tokenProvider
+    return yield* makeRepair(yield* httpClient, yield* provider, options, tell)
   })
+
+/** What each option of `TokenHttpClient.make` has to be. */
+const httpChecks = {
+  ...repairChecks,
+  provider: effect("the tag of a provider, or an Effect that gives one")
+} satisfies Checks<TokenHttpClientOptions>

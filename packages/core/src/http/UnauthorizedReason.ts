@@ -8,6 +8,7 @@ import type { Challenge } from "./WwwAuthenticate.js"
  * - `ClaimsRequired`: the server wants claims that a refresh alone does not bring: send the person to log in with them
  * - `RetriesSpent`: newer tokens were refused too, or there was none: look at permissions, audience and scopes
  * - `NonceRequired`: the server asked for a nonce that the proof had
+ * - `OriginNotDeclared`: it got no token, since neither `origins` nor `baseUrl` names its origin
  * - `WithoutRetry`: the caller asked not to repair this call
  */
 export type Refusal = Data.TaggedEnum<{
@@ -16,6 +17,7 @@ export type Refusal = Data.TaggedEnum<{
   ClaimsRequired: { readonly claims: string; readonly challenges: ReadonlyArray<Challenge> }
   RetriesSpent: { readonly challenges: ReadonlyArray<Challenge> }
   NonceRequired: { readonly challenges: ReadonlyArray<Challenge> }
+  OriginNotDeclared: { readonly origin: string; readonly challenges: ReadonlyArray<Challenge> }
   WithoutRetry: { readonly challenges: ReadonlyArray<Challenge> }
 }>
 

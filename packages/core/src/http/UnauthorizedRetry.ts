@@ -1,14 +1,15 @@
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
 import { Effect, Option } from "effect"
 import type { AccessToken } from "../model/AccessToken.js"
+import { type Checks, func } from "../model/Options.js"
 import { type InvalidOption, type TokenError, TokenRejected } from "../model/TokenError.js"
 import type { TokenProvider } from "../provider/TokenProvider.js"
 import { prepared } from "../transport/HttpClientInternals.js"
 import { TokenUse } from "../transport/TokenMode.js"
-import { type OriginOptions, resolveOrigins } from "./AllowedOrigins.js"
-import { type HeaderOptions, isBound, makeHeader } from "./AuthorizationHeader.js"
+import { type OriginOptions, originChecks, resolveOrigins } from "./AllowedOrigins.js"
+import { type HeaderOptions, headerChecks, isBound, makeHeader } from "./AuthorizationHeader.js"
 import { type Hop, makeSend } from "./AuthorizedRequest.js"
-import type { TokenResponse } from "./AuthorizedResponse.js"
+import { TokenResponse } from "./AuthorizedResponse.js"
 import { redirected } from "./Redirect.js"
 import { type Answer, challengesOf, isDoubtful, judge, type Verdict } from "./RejectionCheck.js"
 import { canReplay } from "./ReplayableBody.js"
@@ -22,6 +23,13 @@ export interface RepairOptions extends OriginOptions, HeaderOptions {
    */
   readonly rejected?: ((answer: Answer) => boolean) | undefined
 }
+
+/** What each option of both has to be. */
+export const repairChecks = {
+  ...originChecks,
+  ...headerChecks,
+  rejected: func("a function from an answer to true or false")
+} satisfies Checks<RepairOptions>
 
 type HttpError = HttpClientError.HttpClientError
 type Request = HttpClientRequest.HttpClientRequest
@@ -138,13 +146,32 @@ export const makeRepair = <E>(
       )
     }
 
+    let told = false
+    /** Says of a 401 that it is no wonder: its request went to an origin that nobody declared, so it had no token. */
+    const astray = (request: Request, response: TokenResponse): Effect.Effect<TokenResponse> => {
+      const origin = originOf(request)
+      response.refusal = Refusal.OriginNotDeclared({ origin, challenges: challengesOf(response) })
+      const first = !told
+      told = true
+      return Effect.as(
+        first ? Effect.logWarning(`${origin} answered 401 and got no token: "origins" does not name it`) : Effect.void,
+        response
+      )
+    }
+
+    /** Sends a request without a token. */
+    const stray = (request: Request): Effect.Effect<Hop, HttpError> =>
+      Effect.tap(send(request, {}), ({ response }) =>
+        response.status === 401 ? astray(request, response) : Effect.void
+      )
+
     /** One request and the redirects it leads to, each judged by its own origin. */
     const visit = (
       request: Request,
       repairs: boolean,
       count: number
     ): Effect.Effect<Response, HttpError | TokenError> =>
-      Effect.flatMap(origins.has(request) ? call(request, repairs) : send(request, {}), ({ follows, response }) => {
+      Effect.flatMap(origins.has(request) ? call(request, repairs) : stray(request), ({ follows, response }) => {
         response.redirects = count
         if (!follows || response.status < 300 || response.status >= 400) return Effect.succeed(response)
         return Effect.flatMap(redirected(request, response, count), (next) =>
@@ -159,7 +186,13 @@ export const makeRepair = <E>(
         const request = origins.resolve(given)
         const ours = use !== "none" && !(header.name in request.headers) && origins.has(request)
         if (ours) return Effect.mapError(visit(request, use === "repair", 0), (error) => tell(error, request))
-        return request === given ? plain : bare.execute(request)
+        const sent = request === given ? plain : bare.execute(request)
+        if (use === "none" || header.name in request.headers) return sent
+        return Effect.flatMap(sent, (response) =>
+          response.status === 401
+            ? astray(request, new TokenResponse(response, header.names))
+            : Effect.succeed(response)
+        )
       })
     )
   })

@@ -3,12 +3,12 @@ import type { AccessToken } from "./AccessToken.js"
 import {
   type Check,
   type Checks,
-  checkOptions,
   type DurationOption,
   duration,
   every,
   lasting,
   listing,
+  problemOf,
   required,
   schedule
 } from "./Options.js"
@@ -90,6 +90,12 @@ export const policyChecks = {
   warnings: required(listing('a list of durations, such as ["7 days", "1 day"]', duration))
 } satisfies Checks<RefreshPolicy>
 
+/** A policy that `RefreshPolicy.make` gave, each part of it fit for use. */
+export const madePolicy: Check = (policy, option) =>
+  Predicate.isRecord(policy) && Object.keys(policyChecks).every((name) => Object.hasOwn(policy, name))
+    ? problemOf(policy, policyChecks, option)
+    : new InvalidOption({ option, expected: "RefreshPolicy.make({ … })" })
+
 /** Constructors of `RefreshPolicy`. */
 export const RefreshPolicy = {
   /**
@@ -123,9 +129,8 @@ export const RefreshPolicy = {
   /** The same policy with its durations resolved, or the error that names what is wrong. */
   resolve: (policy: RefreshPolicy): Effect.Effect<ResolvedPolicy, InvalidOption> =>
     Effect.gen(function* () {
-      const made = Predicate.isRecord(policy) && Object.keys(policyChecks).every((name) => Object.hasOwn(policy, name))
-      if (!made) return yield* new InvalidOption({ option: "policy", expected: "RefreshPolicy.make({ … })" })
-      yield* checkOptions(policy, policyChecks, "policy")
+      const problem = madePolicy(policy, "policy")
+      if (problem !== undefined) return yield* problem
       return {
         ahead: policy.ahead,
         retry: policy.retry,

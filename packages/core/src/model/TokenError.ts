@@ -20,7 +20,11 @@ export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationR
   code: Schema.optional(Schema.String)
 }) {
   override get message() {
-    const why = { refused: "the grant was refused", absent: "there are no tokens", forgotten: "it was logged out" }
+    const why = {
+      refused: "the grant was refused",
+      absent: "there are no tokens; put those of a login",
+      forgotten: "it was logged out"
+    }
     const code = this.code === undefined ? "" : ` (${this.code})`
     return `"${this.key}" needs a new login: ${why[this.reason]}${code}`
   }
@@ -112,13 +116,14 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
   }
 }
 
-/** The store could not be reached, or what it keeps could not be read. */
+/** The store could not be reached, is not set up, or what it keeps could not be read. */
 export class TokenStoreError extends Schema.TaggedError<TokenStoreError>()("TokenStoreError", {
   /**
-   * `unreachable`: try later; `undecryptable`: no key at hand opens the row, which is left as it is; `corrupt`: the row
-   * is no token set; `key`: no store can keep anything under this key (see `isKey`).
+   * `unreachable`: try later; `setup`: a table or a permission is missing; `undecryptable`: no key at hand opens the row,
+   * which is left as it is; `corrupt`: the row is no token set; `key`: no store can keep anything under this key (see
+   * `isKey`).
    */
-  reason: Schema.Literal("unreachable", "undecryptable", "corrupt", "key"),
+  reason: Schema.Literal("unreachable", "setup", "undecryptable", "corrupt", "key"),
   /** The connection it happened to, if it was one. */
   key: Schema.optional(Schema.String),
   /** What was wrong, without any part of a token. */
@@ -134,14 +139,16 @@ export class TokenStoreError extends Schema.TaggedError<TokenStoreError>()("Toke
   }
 
   override get message() {
+    const tokens = `The stored tokens${of(this.key)}`
     const what = {
-      unreachable: "The token store could not be reached",
-      undecryptable: "The stored tokens cannot be decrypted with the keys at hand; the row is left as it is",
-      corrupt: "What the token store holds cannot be read as tokens",
-      key: "No token store can keep anything under this key"
+      unreachable: `The token store${of(this.key)} could not be reached`,
+      setup: `The token store${of(this.key)} has to be set up`,
+      undecryptable: `${tokens} cannot be decrypted with the encryption keys at hand, and are left as they are`,
+      corrupt: `${tokens} cannot be read as tokens`,
+      key: `No token store can keep anything under the key "${this.key}"`
     }
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
-    return `${what[this.reason]}${of(this.key)}${detail}`
+    return `${what[this.reason]}${detail}`
   }
 }
 

@@ -194,7 +194,7 @@ const at = kind(
 )
 
 /** What each option of `TokenSet.make` has to be. */
-export const tokenSetChecks = {
+const tokenSetChecks = {
   accessToken: kind(
     "an access token as text or Redacted, of characters that a header can carry",
     (value) => isSecret(value) && /^[\x21-\x7e]*$/.test(`${Redacted.isRedacted(value) ? Redacted.value(value) : value}`)

@@ -50,44 +50,46 @@ export const refreshToken: Field = (current) => current.refreshToken
 /** The access token in hand. */
 export const accessToken: Field = (current) => (current.hasAccessToken ? current.accessToken : undefined)
 
-const value: Check = kind(
+const isFixed = (value: unknown) =>
+  Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value) || Redacted.isRedacted(value)
+const fixed = kind("text, a number, true or false, or Redacted: a login has no current tokens to take it from", isFixed)
+const value = kind(
   "text, a number, true or false, Redacted, or a function from the current TokenSet to one of these",
-  (value) =>
-    Predicate.isString(value) ||
-    Predicate.isNumber(value) ||
-    Predicate.isBoolean(value) ||
-    Predicate.isFunction(value) ||
-    Redacted.isRedacted(value)
+  (value) => isFixed(value) || Predicate.isFunction(value)
 )
-const values = record("values by name", value)
-const json: Check = (given, option) =>
-  Array.isArray(given)
-    ? listing("a list of values", json)(given, option)
-    : Predicate.isRecord(given) && !Redacted.isRedacted(given)
-      ? record("values by name", json)(given, option)
-      : value(given, option)
 
-/** What each part of a request has to be. */
-export const requestChecks = {
-  url: required(endpoint),
-  method: oneOf("GET", "POST", "PUT", "PATCH"),
-  headers: values,
-  query: values,
-  form: values,
-  json: every(
+const jsonOfValues = (value: Check): Check => {
+  const json: Check = (given, option) =>
+    Array.isArray(given)
+      ? listing("a list of values", json)(given, option)
+      : Predicate.isRecord(given) && !Redacted.isRedacted(given)
+        ? record("values by name", json)(given, option)
+        : value(given, option)
+  return every(
     record("values by name", () => undefined),
     json
   )
-} satisfies Checks<EndpointRequest>
+}
+
+/** What each part of a request has to be whose fields are `value`. */
+const requestOf = (value: Check) =>
+  ({
+    url: required(endpoint),
+    method: oneOf("GET", "POST", "PUT", "PATCH"),
+    headers: record("values by name", value),
+    query: record("values by name", value),
+    form: record("values by name", value),
+    json: jsonOfValues(value)
+  }) satisfies Checks<EndpointRequest>
 
 /** What each option of `TokenEndpoint.make` has to be. */
 export const endpointChecks = {
   ...clientChecks,
   ...answerChecks,
   ...traitChecks,
-  login: nested(requestChecks),
-  refresh: nested(requestChecks),
-  revoke: nested(requestChecks),
+  login: nested(requestOf(fixed)),
+  refresh: nested(requestOf(value)),
+  revoke: nested(requestOf(value)),
   fields: nested(fieldChecks),
   schema: kind("a Schema from the answer to what TokenSet.make takes", Schema.isSchema),
   extendsAccessToken: boolean
@@ -119,14 +121,15 @@ export const makeBuild = Effect.fnUntraced(function* (option: string, request: E
     for (const [name, value] of proof.headers) headers.set(name, value)
     for (const [name, value] of entries(request.query, plain)) url.searchParams.set(name, value)
     if (bodyless) for (const [name, value] of proof.form) url.searchParams.set(name, value)
+    const type = headers.get("content-type")
     const body =
       request.json !== undefined
         ? {
             text: JSON.stringify({ ...jsonOf(request.json, plain), ...Object.fromEntries(proof.form) }),
-            type: "application/json"
+            type: type ?? "application/json"
           }
         : request.form !== undefined
-          ? { text: `${new URLSearchParams([...entries(request.form, plain), ...proof.form])}`, type: FORM }
+          ? { text: `${new URLSearchParams([...entries(request.form, plain), ...proof.form])}`, type: type ?? FORM }
           : undefined
     return { method, url: url.href, headers: Object.fromEntries(headers), body, secrets }
   }

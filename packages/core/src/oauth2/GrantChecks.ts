@@ -54,7 +54,10 @@ const oauth2Checks = {
     grant_type: "none: each grant has its own",
     client_secret: "the option `clientSecret` instead"
   }),
-  headers: texts(),
+  headers: every(texts(), (value, option) => {
+    const name = Predicate.isRecord(value) && Object.keys(value).find((name) => name.toLowerCase() === "content-type")
+    return name ? new InvalidOption({ option: `${option}.${name}`, expected: "none: the body is a form" }) : undefined
+  }),
   dpop: boolean
 } satisfies Checks<OAuth2Options & Endpoints>
 

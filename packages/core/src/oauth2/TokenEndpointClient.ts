@@ -36,7 +36,7 @@ export type Send = (request: TokenRequest) => Effect.Effect<Answer, TokenEndpoin
 /**
  * Sends over the caller's `HttpClient`, once: see `DirectHttpClient`. Interrupting it aborts the request.
  */
-export const makeSend: Effect.Effect<Send, never, HttpClient.HttpClient> = Effect.map(
+export const makeSend: Effect.Effect<Send, InvalidOption, HttpClient.HttpClient> = Effect.map(
   DirectHttpClient.make,
   (client): Send =>
     Effect.fnUntraced(

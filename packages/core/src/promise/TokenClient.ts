@@ -1,13 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { FetchHttpClient, type HttpClient, HttpClientError } from "@effect/platform"
-import { Cause, type Clock, Context, Effect, Exit, identity, Layer, Runtime, Scope, Stream } from "effect"
+import { Cause, type Clock, Effect, Exit, identity, Layer, Predicate, Runtime, Scope, Stream } from "effect"
 import type { Refusal } from "../http/UnauthorizedReason.js"
-import { makeRepair, type RepairOptions } from "../http/UnauthorizedRetry.js"
+import { makeRepair, type RepairOptions, repairChecks } from "../http/UnauthorizedRetry.js"
 import type { AccessToken } from "../model/AccessToken.js"
-import { ProviderClosed } from "../model/TokenError.js"
+import { type Checks, func, kind, must, problemOf, required } from "../model/Options.js"
+import { InvalidOption, ProviderClosed } from "../model/TokenError.js"
 import type { TokenEvent } from "../model/TokenEvent.js"
 import { isPeeking, Peek } from "../provider/SyncAccess.js"
-import { TokenProvider, type TokenProviderOptions } from "../provider/TokenProvider.js"
+import { providerChecks, TokenProvider, type TokenProviderOptions, tokenProvider } from "../provider/TokenProvider.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import { refusalOf, webCall, webClient, webResponse } from "./FetchAdapter.js"
 import { backgroundClock } from "./UnrefClock.js"
@@ -24,7 +25,7 @@ export interface TokenClient {
    * as `TokenHttpClient` does. A stream in `init.body` is sent once only; a `Request` is cloned for each attempt.
    */
   readonly fetch: typeof globalThis.fetch
-  /** Calls `listener` with each event from now on, until the function that it gives back is called. */
+  /** Calls `listener` with each event from now on, until the function that it gives back is called. Throws after `dispose`. */
   readonly onEvent: (listener: (event: TokenEvent) => void) => () => void
   /** Ends everything; a refresh in flight is finished first. Calls after that fail. */
   readonly dispose: () => Promise<void>
@@ -71,8 +72,43 @@ function make<E, E2>(
   given: Layer.Layer<TokenProvider, E> | TokenClientProviderOptions<E, E2>,
   options: TokenClientOptions = {}
 ): TokenClient {
-  return "store" in given ? makeClient(provided(given), given) : makeClient(given, options)
+  if (isLayer(given)) {
+    must(problemOf(options, clientChecks))
+    return makeClient(given, options)
+  }
+  must(
+    Predicate.isRecord(given)
+      ? problemOf(given, clientProviderChecks)
+      : new InvalidOption({ option: "options", expected: GIVEN })
+  )
+  must(
+    kind("all options in the first argument", (options) => Object.keys(Object(options)).length === 0)(
+      options,
+      "options"
+    )
+  )
+  return makeClient(provided(given), given)
 }
+
+const isLayer = <E, E2>(
+  given: Layer.Layer<TokenProvider, E> | TokenClientProviderOptions<E, E2>
+): given is Layer.Layer<TokenProvider, E> => Layer.isLayer(given)
+
+const GIVEN = "{ key, source, store, … }, or a layer that gives a TokenProvider"
+
+/** What each option of a client has to be. */
+const clientChecks = {
+  ...repairChecks,
+  fetch: func("a function like globalThis.fetch")
+} satisfies Checks<TokenClientOptions>
+
+/** What each option of a client in one piece has to be. */
+const clientProviderChecks = {
+  ...providerChecks,
+  ...clientChecks,
+  store: required(kind("a layer, such as MemoryTokenStore.layer", Layer.isLayer)),
+  http: kind("a layer, such as FetchHttpClient.layer", Layer.isLayer)
+} satisfies Checks<TokenClientProviderOptions>
 
 const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClientOptions): TokenClient => {
   const listeners = new Set<(event: TokenEvent) => void>()
@@ -115,6 +151,8 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
     },
     fetch: (input, init) => open().then(({ fetch }) => fetch(input, init)),
     onEvent: (listener) => {
+      must(required(func("a function that is called with each event"))(listener, "listener"))
+      if (disposed !== undefined) throw new ProviderClosed({})
       const own = (event: TokenEvent) => listener(event)
       listeners.add(own)
       return () => void listeners.delete(own)
@@ -139,7 +177,7 @@ const build = <E>(
   layer: Layer.Layer<TokenProvider, E>,
   options: TokenClientOptions,
   listeners: ReadonlySet<(event: TokenEvent) => void>
-): Effect.Effect<Opened, E> =>
+): Effect.Effect<Opened, E | InvalidOption> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const scope = yield* Scope.make()
@@ -148,7 +186,9 @@ const build = <E>(
       Scope.extend(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
-    const provider = Context.get(runtime.context, TokenProvider)
+    const provider = yield* Effect.onError(Effect.provide(tokenProvider, runtime.context), (cause) =>
+      Scope.close(scope, Exit.failCause(cause))
+    )
     const http = yield* Effect.either(
       makeRepair(
         webClient(options.fetch ?? ((input, init) => globalThis.fetch(input, init))),

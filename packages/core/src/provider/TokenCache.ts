@@ -13,6 +13,7 @@ import {
   Stream
 } from "effect"
 import { AccessToken } from "../model/AccessToken.js"
+import { service } from "../model/Options.js"
 import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
 import {
   InvalidOption,
@@ -80,7 +81,7 @@ export interface TokenEngine {
 export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
   yield* register
   const policy = yield* RefreshPolicy.resolve(given ?? RefreshPolicy.make())
-  const availability = watched(yield* TokenStore)
+  const availability = watched(yield* tokenStore)
   const { store } = availability
   const pubsub = yield* PubSub.sliding<TokenEvent | undefined>(EVENTS)
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
@@ -406,6 +407,9 @@ const newestOf = ({ current, unsaved }: Entry, kept: TokenRecord | undefined): T
   }
   return unsaved !== undefined && unsaved.generation >= (newest?.generation ?? -1) ? unsaved.tokens : newest?.tokens
 }
+
+/** The store of the context. */
+export const tokenStore = service(TokenStore, "a layer below that gives it, such as MemoryTokenStore.layer")
 
 const EVENTS = 1_024
 const DEAF = Duration.toMillis("5 seconds")

@@ -14,8 +14,17 @@ import {
   Stream
 } from "effect"
 import type { AccessToken } from "../model/AccessToken.js"
-import { type Checks, checkOptions, type DurationOption, duration, effect, required, text } from "../model/Options.js"
-import type { RefreshPolicy } from "../model/RefreshPolicy.js"
+import {
+  type Checks,
+  checkOptions,
+  type DurationOption,
+  duration,
+  effect,
+  required,
+  service,
+  text
+} from "../model/Options.js"
+import { madePolicy, type RefreshPolicy } from "../model/RefreshPolicy.js"
 import {
   type InvalidOption,
   type ProviderClosed,
@@ -32,8 +41,9 @@ import { plan } from "../refresh/Decision.js"
 import { decide, isShort } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { Entry } from "./CacheEntry.js"
+import { alone } from "./SecondProvider.js"
 import { Peek, type Peeking } from "./SyncAccess.js"
-import { makeEngine, type TokenEngine } from "./TokenCache.js"
+import { makeEngine, type TokenEngine, tokenStore } from "./TokenCache.js"
 
 /** Hands out the token of one key. */
 export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
@@ -83,6 +93,7 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
       yield* checkOptions(options, providerChecks)
       const source = yield* options.source
       const engine = yield* makeEngine(options.policy)
+      yield* alone(yield* tokenStore, options.key)
       return fromEntry(engine, yield* engine.entry(options.key, source))
     })
 
@@ -103,14 +114,20 @@ export interface TokenProviderOptions<E = never, R = never> {
   readonly policy?: RefreshPolicy | undefined
 }
 
-/** What each option of `TokenProvider.make` has to be; a policy says itself what is wrong with it. */
+/** What each option of `TokenProvider.make` has to be. */
 export const providerChecks = {
   key: required(text("a name for the connection, such as an account's id")),
   source: required(
     effect("an Effect that gives a source, such as OAuth2.clientCredentials({ … }) or TokenSource.make({ … })")
   ),
-  policy: () => undefined
+  policy: (value, option) => (value === undefined ? undefined : madePolicy(value, option))
 } satisfies Checks<TokenProviderOptions>
+
+/** The provider of the context. */
+export const tokenProvider = service(
+  TokenProvider,
+  "a layer below that gives it, such as TokenProvider.layer({ key, source })"
+)
 
 /** The provider of the key of `entry`, whichever entry stands for it. */
 export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Type"] => {

@@ -13,7 +13,7 @@ import {
 } from "effect"
 import type { AccessToken } from "../model/AccessToken.js"
 import { type Checks, checkOptions, type DurationOption, duration, func, required } from "../model/Options.js"
-import type { RefreshPolicy } from "../model/RefreshPolicy.js"
+import { madePolicy, type RefreshPolicy } from "../model/RefreshPolicy.js"
 import { type InvalidOption, NoSource, ProviderClosed, type TokenError } from "../model/TokenError.js"
 import type { TokenEvent } from "../model/TokenEvent.js"
 import type { TokenSource } from "../model/TokenSource.js"
@@ -104,10 +104,10 @@ export interface TokenProvidersOptions<E = never, R = never> {
   readonly idle?: DurationOption | undefined
 }
 
-/** What each option of `TokenProviders.make` has to be; a policy says itself what is wrong with it. */
+/** What each option of `TokenProviders.make` has to be. */
 export const providersChecks = {
   source: required(func("a function from a key to an Effect that gives its source")),
-  policy: () => undefined,
+  policy: (value, option) => (value === undefined ? undefined : madePolicy(value, option)),
   idle: duration
 } satisfies Checks<TokenProvidersOptions>
 

@@ -33,7 +33,7 @@ export const watched = (given: TokenStore["Type"]): Availability => {
       onFailure: (cause) => {
         const error = TokenStoreError.of(Cause.squash(cause), key)
         if (
-          error.reason === "unreachable" &&
+          (error.reason === "unreachable" || error.reason === "setup") &&
           !Cause.isInterruptedOnly(cause) &&
           (outage === undefined || outage.to !== undefined)
         ) {

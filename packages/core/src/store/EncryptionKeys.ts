@@ -12,7 +12,17 @@ import {
   Option,
   Redacted
 } from "effect"
-import { type Checks, checkOptions, type DurationOption, duration, func, required, text } from "../model/Options.js"
+import {
+  type Checks,
+  checkOptions,
+  type DurationOption,
+  duration,
+  func,
+  record,
+  required,
+  secret,
+  text
+} from "../model/Options.js"
 import { InvalidOption, TokenStoreError } from "../model/TokenError.js"
 
 /** Encryption keys at hand. */
@@ -53,8 +63,15 @@ interface SealingKey {
   readonly wrapped: string | undefined
 }
 
+/** What each part of a ring has to be. */
+export const ringChecks = {
+  current: required(text("the id of one of the keys")),
+  keys: required(record("keys by id", required(secret("Redacted.make of 32 random bytes as base64url"))))
+} satisfies Checks<KeyRing>
+
 /** The keys of a ring, checked. */
 export const ringKeys = Effect.fnUntraced(function* (ring: KeyRing): Effect.fn.Return<TokenKeys, InvalidOption> {
+  yield* checkOptions(ring, ringChecks)
   const all = new Map<string, KeyBytes>()
   for (const [at, [id, secret]] of Object.entries(ring.keys).entries()) {
     const bytes = bytesOf(secret)
@@ -74,27 +91,41 @@ export const ringKeys = Effect.fnUntraced(function* (ring: KeyRing): Effect.fn.R
   }
 })
 
-/** The ring that a configuration writes as `id=secret,id=secret`, the current key first. */
-export const configuredKeys = (
-  config: Config.Config<Redacted.Redacted> = Config.redacted("EVERTOKEN_KEYS")
-): Effect.Effect<KeyRing, ConfigError.ConfigError | InvalidOption> =>
-  Effect.flatMap(config, (written) => {
-    const entries = Redacted.value(written)
-      .split(",")
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== "")
-      .map((entry) => [entry.slice(0, Math.max(0, entry.indexOf("="))), entry.slice(entry.indexOf("=") + 1)] as const)
-    const [first] = entries
-    const ids = new Set(entries.map(([id]) => id))
-    return first === undefined || ids.has("") || ids.size < entries.length
-      ? Effect.fail(
-          new InvalidOption({ option: "keys", expected: "a list like 2026-09=…,2026-03=… with distinct ids" })
-        )
-      : Effect.succeed({
-          current: first[0],
-          keys: Object.fromEntries(entries.map(([id, secret]) => [id, Redacted.make(secret.replace(/=+$/, ""))]))
+/**
+ * The keys that a configuration writes as `id=secret,id=secret`, the current one first. Errors name the configuration's
+ * own name, such as the variable, and never what is written there.
+ */
+export const configuredKeys = (config?: Config.Config<Redacted.Redacted>): Effect.Effect<TokenKeys, InvalidOption> => {
+  const wrong = (expected: string, option = config === undefined ? VARIABLE : "keys") =>
+    new InvalidOption({ option, expected })
+  return (config ?? Config.redacted(VARIABLE)).pipe(
+    Effect.mapError((error) => wrong(WRITTEN, pathOf(error).join("_") || undefined)),
+    Effect.flatMap((written) => {
+      const entries = Redacted.value(written)
+        .split(",")
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== "")
+        .map((entry): readonly [string, string] => {
+          const at = entry.indexOf("=")
+          return [entry.slice(0, Math.max(0, at)), entry.slice(at + 1).replace(/=+$/, "")]
         })
-  })
+      const [first] = entries
+      if (first === undefined) return wrong(WRITTEN)
+      // Where a key was written without an id, what stands before its padding is no id but the key.
+      const unnamed = entries.findIndex(([id, secret]) => id === "" || secret === "")
+      if (unnamed >= 0) return wrong(`an id before each key, as in 2026-09=…; key ${unnamed + 1} has none`)
+      if (new Set(entries.map(([id]) => id)).size < entries.length) return wrong(`${WRITTEN}, with distinct ids`)
+      const keys = Object.fromEntries(entries.map(([id, secret]) => [id, Redacted.make(secret)]))
+      return Effect.mapError(ringKeys({ current: first[0], keys }), ({ expected }) => wrong(expected))
+    })
+  )
+}
+
+const VARIABLE = "EVERTOKEN_KEYS"
+const WRITTEN = "encryption keys, the current one first, as 2026-09=…,2026-03=…: each is 32 random bytes as base64url"
+
+const pathOf = (error: ConfigError.ConfigError): ReadonlyArray<string> =>
+  "path" in error ? error.path : pathOf(error.left)
 
 /** What each part of a key service has to be. */
 export const serviceChecks = {

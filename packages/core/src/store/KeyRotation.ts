@@ -1,5 +1,5 @@
 import { Chunk, Effect, Option, Stream } from "effect"
-import { checkOptions, integer } from "../model/Options.js"
+import { boolean, type Checks, checkOptions, integer, string } from "../model/Options.js"
 import { type InvalidOption, TokenStoreError } from "../model/TokenError.js"
 import type { TokenCipher } from "./TokenCipher.js"
 
@@ -81,12 +81,17 @@ export const TokenRotation = {
     cipher: TokenCipher["Type"],
     options: RotateOptions = {}
   ): Stream.Stream<Rotation, InvalidOption | TokenStoreError> =>
-    Stream.unwrap(
-      Effect.as(checkOptions({ batch: options.batch }, { batch: integer(1, 10_000) }), rotate(rows, cipher, options))
-    ),
+    Stream.unwrap(Effect.map(checkOptions(options, rotateChecks), () => rotate(rows, cipher, options))),
   /** How many payloads each encryption key has sealed: a key with none can be dropped for certain. */
   report: (rows: SealedRows): Effect.Effect<ReadonlyArray<SealedBy>, TokenStoreError> => asked(rows.count)
 }
+
+/** What each option of `rotate` has to be. */
+const rotateChecks = {
+  after: string,
+  batch: integer(1, 10_000),
+  plain: boolean
+} satisfies Checks<RotateOptions>
 
 const rotate = (
   rows: SealedRows,

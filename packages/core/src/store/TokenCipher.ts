@@ -1,4 +1,4 @@
-import { type Config, type ConfigError, Context, Effect, Encoding, Layer, Option, Redacted, Schema } from "effect"
+import { type Config, Context, Effect, Encoding, Layer, Option, Redacted, Schema } from "effect"
 import { type InvalidOption, TokenStoreError } from "../model/TokenError.js"
 import {
   configuredKeys,
@@ -35,13 +35,10 @@ export class TokenCipher extends Context.Tag("@evertoken/core/TokenCipher")<
    */
   static readonly config = (
     config?: Config.Config<Redacted.Redacted>
-  ): Effect.Effect<TokenCipher["Type"], ConfigError.ConfigError | InvalidOption> =>
-    Effect.map(Effect.flatMap(configuredKeys(config), ringKeys), over)
+  ): Effect.Effect<TokenCipher["Type"], InvalidOption> => Effect.map(configuredKeys(config), over)
 
   /** The same as a layer. */
-  static readonly layerConfig = (
-    config?: Config.Config<Redacted.Redacted>
-  ): Layer.Layer<TokenCipher, ConfigError.ConfigError | InvalidOption> =>
+  static readonly layerConfig = (config?: Config.Config<Redacted.Redacted>): Layer.Layer<TokenCipher, InvalidOption> =>
     Layer.effect(TokenCipher, TokenCipher.config(config))
 
   /**

@@ -1,5 +1,6 @@
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { Effect, FiberRef, Option, Stream } from "effect"
+import { service } from "../model/Options.js"
 import { initOf, prepared } from "./HttpClientInternals.js"
 import { TokenUse } from "./TokenMode.js"
 
@@ -12,7 +13,7 @@ export const DirectHttpClient = {
    * against that is an `HttpClientError` whose `description` says it.
    */
   make: Effect.gen(function* () {
-    const given = yield* HttpClient.HttpClient
+    const given = yield* httpClient
     const init = Option.getOrElse(yield* Effect.serviceOption(FetchHttpClient.RequestInit), () => ({}))
     const own = yield* initOf(prepared(given))
     return given.pipe(
@@ -25,6 +26,9 @@ export const DirectHttpClient = {
     )
   })
 }
+
+/** The client of the context. */
+export const httpClient = service(HttpClient.HttpClient, "a layer below that gives it, such as FetchHttpClient.layer")
 
 /** Why an answer was not read. */
 export const TOO_LARGE = "the answer is larger than 1 MiB"

@@ -1,7 +1,8 @@
 import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Option, Schedule, type Scope, Stream } from "effect"
-import { type Checks, checkOptions, type DurationOption, integer, positive } from "../model/Options.js"
+import { type Checks, checkOptions, type DurationOption, integer, positive, service } from "../model/Options.js"
 import type { InvalidOption, TokenStoreError } from "../model/TokenError.js"
 import { claims, outcomes } from "../model/TokenMetrics.js"
+import { tokenStore } from "../provider/TokenCache.js"
 import {
   providersChecks,
   type Renewal,
@@ -119,8 +120,8 @@ const claiming = <E, R>({ claim, concurrency, every, policy }: TokenWorkerOption
 })
 
 const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
-  const store = yield* TokenStore
-  const providers = yield* TokenProviders
+  const store = yield* tokenStore
+  const providers = yield* service(TokenProviders, "a layer below that gives it: TokenProviders.layer({ source })")
   const { concurrency = 32 } = options
   const lasts = Duration.toMillis(options.claim ?? "10 seconds")
   const places = yield* Effect.makeSemaphore(concurrency)
