@@ -25,7 +25,7 @@ export const changeFeed = Effect.fnUntraced(function* (
   const sql = client.withoutTransforms()
   const { channel } = names
   const changes = yield* PubSub.sliding<TokenChange>(1_000)
-  const run = sessions(sql)
+  const run = sessions(sql, names.tokens)
   let hears = false
   let hasHeard = false
 

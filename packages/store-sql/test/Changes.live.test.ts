@@ -45,7 +45,7 @@ onEach(
           const { url } = setting()
           const client = yield* Layer.build(PgClient.layer({ url: Redacted.make(url) }))
           const sql = yield* Effect.provide(PgClient.PgClient, client)
-          const names = yield* namesOf({ table: `feed_${randomUUID().slice(0, 8)}` })
+          const names = namesOf({ table: `feed_${randomUUID().slice(0, 8)}` })
           const { channel } = names
           const often = { every: "50 millis", answer: "200 millis", deafFor: "10 millis" } as const
           const feed = yield* changeFeed(sql, names, often)
@@ -79,7 +79,7 @@ onEach(
           const direct = yield* Layer.build(clientOn(setting(), Number(port)))
           yield* Effect.provide(SqlTokenStore.migrate(options), direct)
           const other = yield* Effect.provide(SqlTokenStore.backend(options), direct)
-          const feed = yield* changeFeed(sql, yield* namesOf(options), { every: "100 millis", answer: "1 second" })
+          const feed = yield* changeFeed(sql, namesOf(options), { every: "100 millis", answer: "1 second" })
           const hints = yield* Queue.unbounded<TokenChange>()
           yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))
           let generation = (yield* other.load("k")).now
