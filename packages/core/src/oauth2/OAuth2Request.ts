@@ -2,10 +2,21 @@ import { Effect, Predicate, Redacted } from "effect"
 import type * as OAuth from "oauth4webapi"
 import type { TokenRequest } from "./TokenEndpointClient.js"
 
-/** oauth4webapi, loaded by the first source that needs it. */
-export const library = Effect.promise(() => import("oauth4webapi"))
+type Library = typeof OAuth
 
-type Library = Effect.Effect.Success<typeof library>
+let loaded: Library | undefined
+
+/** oauth4webapi, loaded by the first source that needs it; from then on it is there at once. */
+export const library: Effect.Effect<Library> = Effect.suspend(() => {
+  if (loaded !== undefined) return Effect.succeed(loaded)
+  return Effect.tap(
+    Effect.promise(() => import("oauth4webapi")),
+    (module) =>
+      Effect.sync(() => {
+        loaded = module
+      })
+  )
+})
 
 /** Form fields; those that are `Redacted` are kept out of every error. */
 export type Parameters = Readonly<Record<string, string | Redacted.Redacted | undefined>>
