@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const folders = ["packages/*/test", "examples/test"]
 const unit = folders.map((folder) => `${folder}/**/*.test.ts`)
@@ -7,14 +8,25 @@ const live = folders.map((folder) => `${folder}/**/*.live.test.ts`)
 const given = process.env.EVERTOKEN_TEST_SEED
 const seed = given === "random" ? Math.floor(Math.random() * 2 ** 31) : Number(given || 1)
 
+/** What takes longest, so that it is not what a run waits for at its end. */
+const longest = /(Seeds\d|Idle|Hopeless|EndToEnd|Processes|Storm|Sockets|Model|Process|seeds)/
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const sorted = await super.sort(files)
+    const isLong = ({ moduleId }: TestSpecification) => longest.test(moduleId.split("/").pop() ?? "")
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+  }
+}
+
 export default defineConfig({
   ssr: { resolve: { conditions: ["@evertoken/source", "node"] } },
   resolve: { conditions: ["@evertoken/source", "node"] },
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     provide: { seed },
     setupFiles: ["test/seed.ts"],
+    sequence: { sequencer: LongestFirst },
     poolOptions: {
       // They keep a core busy: one for each.
       threads: { isolate: false, minThreads: 1, maxThreads: availableParallelism() },

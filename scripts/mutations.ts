@@ -297,7 +297,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     file: engine,
     find: "!stands(entry) || entry.removals !== removals",
     replace: "false",
-    test: ["packages/core/test/Orders.test.ts", "P10"]
+    test: ["packages/core/test/OrdersSeeds1.test.ts", "P10"]
   },
   {
     name: "a refused call reports nothing",

@@ -1,23 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Happening, History, Setup } from "./sim/History.js"
-import { play, story } from "./sim/play.js"
+import { story } from "./sim/play.js"
 import { simulate } from "./sim/simulate.js"
 
-const BATCH = 50
-
-// Each history plays some processes, one store, one authorization server and the harm that befalls them, in virtual
-// time. A failing one is shown at its shortest; `npm run sim -- --seed N` plays it again.
-describe("any history keeps the promises P1 to P10", () => {
-  for (let first = 1; first <= 2_000; first += BATCH) {
-    it(`seeds ${first} to ${first + BATCH - 1}`, async () => {
-      for (let seed = first; seed < first + BATCH; seed++) {
-        holds(seed)
-        await new Promise(setImmediate) // lets vitest hear from this worker
-      }
-    })
-  }
-})
-
+// What was played by hand. The histories by chance are in SimulationSeeds*.test.ts, so that all cores share them.
 describe("what was found once and stays mended", () => {
   found(
     "P9: a clock that goes back is noticed also while a dead grant's last token is served",
@@ -134,11 +120,6 @@ describe("what few histories come to by chance", () => {
     [3_500, { do: "get", p: 1, k: 0, patience: undefined }]
   )
 })
-
-function holds(seed: number): void {
-  const { failing } = play(seed)
-  if (failing !== undefined) assert.fail(`seed ${seed}\n${story(failing)}`)
-}
 
 function found(title: string, setup: Partial<Setup>, ...steps: ReadonlyArray<readonly [number, Happening]>): void {
   it(title, () => {

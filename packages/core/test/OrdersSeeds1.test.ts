@@ -1,0 +1,3 @@
+import { orders } from "./sim/orders.js"
+
+orders(1, 1000)

@@ -1,0 +1,3 @@
+import { seeds } from "./sim/seeds.js"
+
+seeds(501, 1000)
