@@ -41,7 +41,9 @@ export const NewTokens = Schema.Struct({
   /** Characters that a header can carry. Left out, the refresh token is refreshed at once. */
   accessToken: Schema.optional(Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/))),
   /** An authentication scheme. */
-  tokenType: Schema.optional(Schema.String.pipe(Schema.pattern(/^[!#$%&'*+\-.^_`|~\w]+$/))),
+  tokenType: Schema.optional(
+    Schema.compose(Schema.Trim, Schema.String.pipe(Schema.pattern(/^[!#$%&'*+\-.^_`|~\w]+$/)))
+  ),
   /** Seconds. */
   expiresIn: Schema.optional(Seconds),
   refreshToken: Schema.optional(Schema.NonEmptyString),

@@ -10,6 +10,7 @@ import * as Journal from "./Journal.js"
 import * as Listener from "./Listener.js"
 import { isLoopback } from "./Loopback.js"
 import { Pulse, workerBeats } from "./Pulse.js"
+import { withRest } from "./Rest.js"
 import { secretAt } from "./Secrets.js"
 import { type Settings, SettingsError } from "./Settings.js"
 import { makeSources } from "./Sources.js"
@@ -113,13 +114,17 @@ const MOST_ROWS = 10_000
 const providers = (settings: Settings) =>
   Layer.unwrapScoped(
     Effect.gen(function* () {
-      const source = yield* makeSources(settings.connections, makeBounds(yield* TokenStore))
+      const store = yield* TokenStore
+      const source = yield* makeSources(settings.connections, makeBounds(store))
       const { ahead, ...durations } = settings.policy
       const policy = RefreshPolicy.make({
         ...durations,
         ahead: ahead === undefined ? undefined : RefreshPolicy.beforeExpiry(ahead)
       })
-      return TokenProviders.layer({ source, policy })
+      return Layer.provide(
+        TokenProviders.layer({ source, policy }),
+        Layer.succeed(TokenStore, withRest(store, settings.connections))
+      )
     })
   )
 

@@ -65,7 +65,7 @@ describe("the token service", () => {
   holds("refuses a DPoP token, which nobody could use, and says why", () =>
     Effect.gen(function* () {
       const { call } = yield* start()
-      for (const tokenType of ["DPoP", "dpop"]) {
+      for (const tokenType of ["DPoP", "dpop", " DPoP", "dPoP\t"]) {
         const body = JSON.stringify({ key: "acme/app", accessToken: "s3cret-access", tokenType })
         const { json, status, text } = yield* call("/v1/token", { method: "PUT", body })
         assert.deepStrictEqual([status, json._tag], [400, "BadRequest"])
@@ -101,9 +101,10 @@ describe("the token service", () => {
       const first = yield* call("/v1/token?key=billing")
       yield* Effect.sleep("1200 millis")
       const later = yield* call("/v1/token?key=billing")
-      for (const { headers, status } of [first, later]) {
+      for (const { headers, json, status } of [first, later]) {
         assert.strictEqual(status, 503)
         const seconds = Number(headers.get("retry-after"))
+        assert.strictEqual(json.retryAfter, seconds)
         assert.isTrue(seconds >= 90 && seconds <= 100, `${seconds}`)
       }
       assert.strictEqual((yield* authority.tokenRequests).length, 1)
@@ -136,6 +137,8 @@ describe("the token service", () => {
         Effect.map(call(path, { as: reader, ...init }), (answer) => answer.status)
       assert.strictEqual(yield* status("/v1/token?key=tenant-a/app"), 409)
       assert.strictEqual(yield* status("/v1/token?key=tenant-b/app"), 403)
+      const { headers } = yield* call("/v1/token?key=tenant-b/app", { as: reader })
+      assert.strictEqual(headers.get("www-authenticate"), 'Bearer realm="evertoken", error="insufficient_scope"')
       assert.strictEqual(yield* status("/v1/token?key=billing"), 403)
       assert.strictEqual(yield* status("/v1/token?key=unknown"), 403)
       const put = { method: "PUT", body: JSON.stringify({ key: "tenant-a/app", accessToken: "x" }) }
@@ -222,7 +225,8 @@ describe("the token service", () => {
         many.map(({ status }) => status),
         [...Array(5).fill(200), ...Array(7).fill(429)]
       )
-      for (const { headers, status } of many) {
+      for (const { headers, json, status } of many) {
+        if (status === 429) assert.strictEqual(json.retryAfter, Number(headers.get("retry-after")))
         if (status === 200) assert.isNull(headers.get("retry-after"))
         else assert.closeTo(Number(headers.get("retry-after")), 2 * 3_600, 60)
       }
