@@ -9,3 +9,6 @@ cpSync(join(root, "docs"), join(core, "docs"), { recursive: true })
 for (const name of readdirSync(join(root, "examples")).filter((file) => /\.m?[jt]s$/.test(file))) {
   cpSync(join(root, "examples", name), join(core, "examples", name))
 }
+for (const folder of ["stories", "far-sides"]) {
+  cpSync(join(root, "examples", folder), join(core, "examples", folder), { recursive: true })
+}

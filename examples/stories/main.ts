@@ -2,18 +2,22 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit } from "effect"
 
-const stories: Record<string, () => Promise<{ readonly story: Effect.Effect<void, unknown> }>> = {
+// Story 4 starts this file again for its workers: `main.ts 4 cron`.
+type Story = { readonly [part: string]: unknown }
+const stories: Record<string, () => Promise<Story>> = {
   1: () => import("./1-around-each-call.js"),
   2: () => import("./2-always-warm.js"),
-  3: () => import("./3-many-streams.js")
+  3: () => import("./3-many-streams.js"),
+  4: () => import("./4-shared-table.js")
 }
 
-const load = stories[process.argv[2] ?? ""]
+const [number = "", part = "story"] = process.argv.slice(2)
+const load = stories[number]
 if (load === undefined) {
   console.error(`Which story? npm run story -- ${Object.keys(stories).join(", ")}`)
   process.exit(1)
 }
-Effect.flatMap(Effect.promise(load), ({ story }) => story).pipe(
+Effect.flatMap(Effect.promise(load), (story) => story[part] as Effect.Effect<unknown, unknown>).pipe(
   NodeRuntime.runMain({
     disableErrorReporting: true,
     teardown: (exit, end) => {
