@@ -3,13 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 
 const file = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8")
 const readme = file("../../README.md")
-const programs = ["../", "./"].flatMap((folder) =>
+const programs = ["../", "../stories/", "./"].flatMap((folder) =>
   readdirSync(new URL(folder, import.meta.url))
     .filter((name) => /\.m?[jt]s$/.test(name))
     .map((name) => file(folder + name))
 )
 
-const pages = ["README.md", "docs/frameworks.md", "docs/runtimes.md"].map(
+const pages = ["README.md", "docs/coming-from.md", "docs/frameworks.md", "docs/runtimes.md"].map(
   (path) => [path, file(`../../${path}`)] as const
 )
 
