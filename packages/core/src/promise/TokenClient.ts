@@ -1,25 +1,47 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { FetchHttpClient, type HttpClient, HttpClientError } from "@effect/platform"
-import { Cause, type Clock, Effect, Exit, identity, Layer, Predicate, Runtime, Scope, Stream } from "effect"
+import { FetchHttpClient, type HttpClient } from "@effect/platform"
+import { Effect, Exit, Layer, Predicate, Redacted, Stream } from "effect"
 import type { Refusal } from "../http/UnauthorizedReason.js"
-import { makeRepair, type RepairOptions, repairChecks } from "../http/UnauthorizedRetry.js"
+import { type RepairOptions, repairChecks } from "../http/UnauthorizedRetry.js"
 import type { AccessToken } from "../model/AccessToken.js"
-import { type Checks, func, kind, must, problemOf, required } from "../model/Options.js"
+import { type Checks, type DurationOption, duration, func, kind, must, problemOf, required } from "../model/Options.js"
 import { InvalidOption, ProviderClosed } from "../model/TokenError.js"
 import type { TokenEvent } from "../model/TokenEvent.js"
-import { isPeeking, Peek } from "../provider/SyncAccess.js"
-import { providerChecks, TokenProvider, type TokenProviderOptions, tokenProvider } from "../provider/TokenProvider.js"
+import { TokenSet, type TokenSetOptions } from "../model/TokenSet.js"
+import type { TokenStatus } from "../model/TokenStatus.js"
+import { providerChecks, TokenProvider, type TokenProviderOptions } from "../provider/TokenProvider.js"
 import type { TokenStore } from "../store/TokenStore.js"
-import { refusalOf, webCall, webClient, webResponse } from "./FetchAdapter.js"
-import { backgroundClock } from "./UnrefClock.js"
+import { refusalOf } from "./FetchAdapter.js"
+import { type OpenClient, openClient, settle } from "./OpenClient.js"
 
 /**
  * Tokens for code without Effect. What its promises reject with is the error itself: a `TokenError`, an
  * `InvalidOption`, whatever the layer fails with, or what `fetch` threw.
  */
 export interface TokenClient {
-  /** A valid token, as `TokenProvider.get` gives it. */
-  readonly get: () => Promise<AccessToken>
+  /** A valid token, as `TokenProvider.get` gives it, or with `minValidity` as `getFor` does. */
+  readonly get: (options?: TokenRequestOptions) => Promise<AccessToken>
+  /** The same token's secret itself, for a library that asks for a function that gives it. Do not log it. */
+  readonly token: (options?: TokenRequestOptions) => Promise<string>
+  /** The same token as headers, such as `{ authorization: "Bearer …" }`. Not for tokens that are bound to a key (DPoP). */
+  readonly header: (options?: TokenRequestOptions) => Promise<Readonly<Record<string, string>>>
+  /** The token that `get` would give at once; undefined where it would have to wait. */
+  readonly peek: () => AccessToken | undefined
+  /** A token newer than the one now current. */
+  readonly refresh: () => Promise<AccessToken>
+  /** Says that the resource server refused `token`, or the one that this client gave last; the next `get` gives a newer one. */
+  readonly reject: (token?: AccessToken) => Promise<void>
+  /** Starts from tokens got elsewhere, such as by the callback of a login page. */
+  readonly put: (tokens: TokenSet | TokenSetOptions) => Promise<AccessToken>
+  /** Logs out: the tokens go, and the source is told where it can be. */
+  readonly forget: () => Promise<void>
+  /** How the connection is doing. */
+  readonly status: () => Promise<TokenStatus>
+  /**
+   * Calls `listener` with the current token and each newer one, also those that another process fetched, until the
+   * function that it gives back is called. Throws after `dispose`.
+   */
+  readonly subscribe: (listener: (token: AccessToken) => void) => () => void
   /**
    * `fetch` with a valid token on each request to the declared origins, also after redirects, and rejections repaired
    * as `TokenHttpClient` does. A stream in `init.body` is sent once only; a `Request` is cloned for each attempt.
@@ -30,6 +52,12 @@ export interface TokenClient {
   /** Ends everything; a refresh in flight is finished first. Calls after that fail. */
   readonly dispose: () => Promise<void>
   readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+/** What a caller asks of a token. */
+export interface TokenRequestOptions {
+  /** For how long the token should hold, where such a one can be had. */
+  readonly minValidity?: DurationOption | undefined
 }
 
 /** What `TokenClient.make` takes beside a layer. `origins` or `baseUrl` is for `fetch`, which fails without them. */
@@ -112,19 +140,53 @@ const clientProviderChecks = {
 
 const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClientOptions): TokenClient => {
   const listeners = new Set<(event: TokenEvent) => void>()
-  let opening: Promise<Opened> | undefined
-  let opened: Opened | undefined
+  let opening: Promise<OpenClient> | undefined
+  let opened: OpenClient | undefined
   let disposed: Promise<void> | undefined
   let answer: { readonly token: AccessToken; readonly promise: Promise<AccessToken> } | undefined
 
-  const open = (): Promise<Opened> => {
+  const open = (): Promise<OpenClient> => {
     if (disposed !== undefined) return Promise.reject(new ProviderClosed({}))
-    opening ??= Effect.runPromiseExit(build(layer, options, listeners)).then((exit) => {
+    opening ??= Effect.runPromiseExit(openClient(layer, options, listeners)).then((exit) => {
       if (Exit.isFailure(exit)) opening = undefined
       else if (disposed === undefined) opened = exit.value
       return settle(exit)
     })
     return opening
+  }
+
+  const run = <A, E2>(effect: (provider: TokenProvider["Type"]) => Effect.Effect<A, E2>): Promise<A> =>
+    open().then(({ provider, run }) => run(effect(provider)))
+
+  /** The token that was given last. */
+  let last: AccessToken | undefined
+  const given = (token: AccessToken): AccessToken => {
+    last = token
+    return token
+  }
+
+  const peek = () => {
+    const token = opened?.peek(opened.clock.unsafeCurrentTimeMillis())
+    return token && given(token)
+  }
+
+  const get = (asked?: TokenRequestOptions): Promise<AccessToken> => {
+    if (asked !== undefined) {
+      const problem = problemOf(asked, requestChecks)
+      if (problem !== undefined) return Promise.reject(problem)
+      const { minValidity } = asked
+      if (minValidity !== undefined) return run((provider) => provider.getFor(minValidity)).then(given)
+    }
+    const token = peek()
+    if (token === undefined) return run((provider) => provider.get).then(given)
+    if (token !== answer?.token) answer = { token, promise: Promise.resolve(token) }
+    return answer.promise
+  }
+
+  /** Refuses a listener that is none, or that would never be called. */
+  const listen = (listener: unknown, what: string) => {
+    must(required(func(`a function that is called with each ${what}`))(listener, "listener"))
+    if (disposed !== undefined) throw new ProviderClosed({})
   }
 
   const dispose = () => {
@@ -143,16 +205,33 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
   }
 
   return {
-    get: () => {
-      const token = opened?.peek(opened.clock.unsafeCurrentTimeMillis())
-      if (token === undefined) return open().then(({ get }) => get())
-      if (token !== answer?.token) answer = { token, promise: Promise.resolve(token) }
-      return answer.promise
+    get,
+    token: (asked) => get(asked).then(({ value }) => `${Redacted.value(value)}`),
+    header: (asked) => get(asked).then((token) => open().then(({ header, run }) => run(header(token)))),
+    peek,
+    refresh: () => run((provider) => provider.refresh).then(given),
+    reject: (token) =>
+      run((provider) => {
+        const refused = token ?? last
+        return refused === undefined ? Effect.void : provider.reject(refused)
+      }),
+    put: (tokens) => run((provider) => Effect.flatMap(tokenSetOf(tokens), provider.put)),
+    forget: () => run((provider) => provider.forget),
+    status: () => run((provider) => provider.status),
+    subscribe: (listener) => {
+      listen(listener, "token")
+      const ended = new AbortController()
+      const tell = (token: AccessToken) => Effect.ignoreLogged(Effect.try(() => listener(token)))
+      open()
+        .then(({ provider, watch }) => watch(Stream.runForEach(provider.changes, tell), ended.signal))
+        .catch((error) => {
+          if (!ended.signal.aborted && disposed === undefined) Effect.runFork(Effect.logError(FAILED, error))
+        })
+      return () => ended.abort()
     },
     fetch: (input, init) => open().then(({ fetch }) => fetch(input, init)),
     onEvent: (listener) => {
-      must(required(func("a function that is called with each event"))(listener, "listener"))
-      if (disposed !== undefined) throw new ProviderClosed({})
+      listen(listener, "event")
       const own = (event: TokenEvent) => listener(event)
       listeners.add(own)
       return () => void listeners.delete(own)
@@ -162,73 +241,21 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
   }
 }
 
+const requestChecks = { minValidity: duration } satisfies Checks<TokenRequestOptions>
+
+/** Tokens as plain options are checked when they are put. */
+const tokenSetOf = (tokens: TokenSet | TokenSetOptions): Effect.Effect<TokenSet, InvalidOption> =>
+  tokens instanceof TokenSet
+    ? Effect.succeed(tokens)
+    : Effect.try({
+        try: () => TokenSet.make(tokens),
+        catch: (error) =>
+          error instanceof InvalidOption
+            ? error
+            : new InvalidOption({ option: "tokens", expected: "what TokenSet.make takes" })
+      })
+
+const FAILED = "A TokenClient could not be opened, so that its subscriber hears of no token"
+
 const provided = <E, E2>({ http, key, policy, source, store }: TokenClientProviderOptions<E, E2>) =>
   Layer.provide(TokenProvider.layer({ key, policy, source }), [store, http ?? FetchHttpClient.layer])
-
-interface Opened {
-  readonly clock: Clock.Clock
-  readonly peek: (now: number) => AccessToken | undefined
-  readonly get: () => Promise<AccessToken>
-  readonly fetch: (input: RequestInfo | URL, init: RequestInit | undefined) => Promise<Response>
-  readonly close: Effect.Effect<void>
-}
-
-const build = <E>(
-  layer: Layer.Layer<TokenProvider, E>,
-  options: TokenClientOptions,
-  listeners: ReadonlySet<(event: TokenEvent) => void>
-): Effect.Effect<Opened, E | InvalidOption> =>
-  Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    const scope = yield* Scope.make()
-    const runtime = yield* Layer.toRuntime(layer).pipe(
-      Effect.withClock(backgroundClock(clock)),
-      Scope.extend(scope),
-      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-    )
-    const provider = yield* Effect.onError(Effect.provide(tokenProvider, runtime.context), (cause) =>
-      Scope.close(scope, Exit.failCause(cause))
-    )
-    const http = yield* Effect.either(
-      makeRepair(
-        webClient(options.fetch ?? ((input, init) => globalThis.fetch(input, init))),
-        provider,
-        options,
-        identity
-      )
-    )
-    yield* Stream.runForEach(provider.events, (event) =>
-      Effect.forEach(listeners, (listener) => Effect.ignoreLogged(Effect.try(() => listener(event))))
-    ).pipe(Effect.forkIn(scope))
-    yield* Effect.yieldNow() // it listens before anything happens
-
-    // Callers wait by the usual clock: their timers do keep the process alive.
-    const run = <A, E>(effect: Effect.Effect<A, E>, signal?: AbortSignal | null): Promise<A> =>
-      Runtime.runPromiseExit(runtime)(Effect.withClock(effect, clock), signal ? { signal } : undefined).then((exit) =>
-        signal?.aborted === true && Exit.isFailure(exit) ? Promise.reject(signal.reason) : settle(exit)
-      )
-
-    return {
-      clock,
-      peek: isPeeking(provider) ? provider[Peek] : () => undefined,
-      get: () => run(provider.get),
-      fetch: (input, given) => {
-        const { init, request } = webCall(input, given)
-        const { signal } = init
-        if (signal?.aborted === true) return Promise.reject(signal.reason)
-        const response = Effect.flatMap(http, (http) => http.execute(request)).pipe(
-          Effect.provideService(FetchHttpClient.RequestInit, init),
-          Effect.mapBoth({ onSuccess: webResponse, onFailure: thrown })
-        )
-        return run(response, signal)
-      },
-      close: Scope.close(scope, Exit.void)
-    }
-  })
-
-/** What `fetch` threw, or would throw: a `TypeError` for whatever goes wrong on the way. */
-const thrown = (error: unknown): unknown =>
-  HttpClientError.isHttpClientError(error) ? (error.cause ?? new TypeError(error.message)) : error
-
-const settle = <A, E>(exit: Exit.Exit<A, E>): Promise<A> =>
-  Exit.isSuccess(exit) ? Promise.resolve(exit.value) : Promise.reject(Cause.originalError(Cause.squash(exit.cause)))

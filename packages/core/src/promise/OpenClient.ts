@@ -1,0 +1,106 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { Cause, type Clock, Effect, Exit, identity, Layer, Runtime, Scope, Stream } from "effect"
+import { isBound, makeHeader } from "../http/AuthorizationHeader.js"
+import { makeRepair } from "../http/UnauthorizedRetry.js"
+import type { AccessToken } from "../model/AccessToken.js"
+import { InvalidOption } from "../model/TokenError.js"
+import type { TokenEvent } from "../model/TokenEvent.js"
+import { isPeeking, Peek } from "../provider/SyncAccess.js"
+import { type TokenProvider, tokenProvider } from "../provider/TokenProvider.js"
+import { webCall, webClient, webResponse } from "./FetchAdapter.js"
+import type { TokenClientOptions } from "./TokenClient.js"
+import { backgroundClock } from "./UnrefClock.js"
+
+/** A client whose provider is built. */
+export interface OpenClient {
+  readonly clock: Clock.Clock
+  readonly provider: TokenProvider["Type"]
+  readonly peek: (now: number) => AccessToken | undefined
+  /** Runs an effect as a promise, until `signal` aborts it. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E>, signal?: AbortSignal | null) => Promise<A>
+  /** Runs an effect in the background: its timers do not keep a process alive. */
+  readonly watch: <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal) => Promise<A>
+  /** The headers that carry `token`. */
+  readonly header: (token: AccessToken) => Effect.Effect<Readonly<Record<string, string>>, unknown>
+  readonly fetch: (input: RequestInfo | URL, init: RequestInit | undefined) => Promise<Response>
+  readonly close: Effect.Effect<void>
+}
+
+/** Builds the provider of `layer`, for as long as nobody calls `close`. */
+export const openClient = <E>(
+  layer: Layer.Layer<TokenProvider, E>,
+  options: TokenClientOptions,
+  listeners: ReadonlySet<(event: TokenEvent) => void>
+): Effect.Effect<OpenClient, E | InvalidOption> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const scope = yield* Scope.make()
+    const runtime = yield* Layer.toRuntime(layer).pipe(
+      Effect.withClock(backgroundClock(clock)),
+      Scope.extend(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
+    const provider = yield* Effect.onError(Effect.provide(tokenProvider, runtime.context), (cause) =>
+      Scope.close(scope, Exit.failCause(cause))
+    )
+    const http = yield* Effect.either(
+      makeRepair(
+        webClient(options.fetch ?? ((input, init) => globalThis.fetch(input, init))),
+        provider,
+        options,
+        identity
+      )
+    )
+    yield* Stream.runForEach(provider.events, (event) =>
+      Effect.forEach(listeners, (listener) => Effect.ignoreLogged(Effect.try(() => listener(event))))
+    ).pipe(Effect.forkIn(scope))
+    yield* Effect.yieldNow() // it listens before anything happens
+
+    // Callers wait by the usual clock: their timers do keep the process alive.
+    const run = <A, E>(effect: Effect.Effect<A, E>, signal?: AbortSignal | null): Promise<A> =>
+      Runtime.runPromiseExit(runtime)(Effect.withClock(effect, clock), signal ? { signal } : undefined).then((exit) =>
+        signal?.aborted === true && Exit.isFailure(exit) ? Promise.reject(signal.reason) : settle(exit)
+      )
+
+    const watch = <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal): Promise<A> =>
+      Runtime.runPromiseExit(runtime)(effect, { signal }).then(settle)
+
+    return {
+      clock,
+      peek: isPeeking(provider) ? provider[Peek] : () => undefined,
+      provider,
+      run,
+      watch,
+      header: Effect.fnUntraced(function* (token) {
+        if (isBound(token)) return yield* new InvalidOption({ option: "header", expected: BOUND })
+        const header = yield* makeHeader({ header: options.header, scheme: options.scheme })
+        return yield* Effect.mapError(
+          header.write(token, HttpClientRequest.get(""), undefined),
+          ({ message }) => new InvalidOption({ option: "header", expected: message })
+        )
+      }),
+      fetch: (input, given) => {
+        const { init, request } = webCall(input, given)
+        const { signal } = init
+        if (signal?.aborted === true) return Promise.reject(signal.reason)
+        const response = Effect.flatMap(http, (http) => http.execute(request)).pipe(
+          Effect.provideService(FetchHttpClient.RequestInit, init),
+          Effect.mapBoth({ onSuccess: webResponse, onFailure: thrown })
+        )
+        return run(response, signal)
+      },
+      close: Scope.close(scope, Exit.void)
+    }
+  })
+
+const BOUND = "fetch, for a token that is bound to a key: each request needs a proof of its own (DPoP, RFC 9449)"
+
+/** What `fetch` threw, or would throw: a `TypeError` for whatever goes wrong on the way. */
+const thrown = (error: unknown): unknown =>
+  HttpClientError.isHttpClientError(error) ? (error.cause ?? new TypeError(error.message)) : error
+
+/** The promise of an exit: what it rejects with is the error itself. */
+export const settle = <A, E>(exit: Exit.Exit<A, E>): Promise<A> =>
+  Exit.isSuccess(exit) ? Promise.resolve(exit.value) : Promise.reject(Cause.originalError(Cause.squash(exit.cause)))
