@@ -18,6 +18,7 @@ import {
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import {
   Chunk,
+  Clock,
   DateTime,
   Duration,
   Effect,
@@ -621,6 +622,32 @@ describe("TokenProvider", () => {
       yield* TestClock.adjust("2 minutes")
       assertEquals((yield* provider.get).value, Redacted.make("access-2"))
     })
+  )
+
+  holds(
+    "step 9: who starts after a process died in a refresh asks again while the source takes its refresh token",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* fakeServer({
+          rotates: true,
+          noLogin: true,
+          lives: "1 hour",
+          replay: "never",
+          replayWindow: "30 seconds"
+        })
+        const store = yield* TokenStore
+        const known = yield* store.put("k", server.grant().obtained(yield* Clock.currentTimeMillis), undefined)
+        yield* TestClock.adjust("20 minutes")
+        yield* store.lease("k", { owner: "killed", known, lasts: 10_000, presents: true, force: false })
+        yield* TestClock.adjust("2 seconds")
+        const provider = yield* make(server)
+        assertEquals((yield* provider.get).value, Redacted.make("access-1"))
+        yield* TestClock.adjust("7 seconds")
+        assert.strictEqual(server.posts(), 0)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(server.posts(), 1)
+        assertEquals((yield* provider.get).value, Redacted.make("access-2"))
+      })
   )
 
   holds("P5: an answer known although the store missed it is not taken for a lost one", () =>

@@ -28,7 +28,7 @@ import { register, rejections, waits } from "../model/TokenMetrics.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import { outOfTurn } from "../model/Turn.js"
-import { type Current, dueIn, logDefect, timed } from "../refresh/Connection.js"
+import { type Current, dueIn, logDefect, timed, timedRow } from "../refresh/Connection.js"
 import { decide } from "../refresh/Freshness.js"
 import { type Halt, haltOf, isForgotten, tooLong } from "../refresh/RefreshFailure.js"
 import { isOlder, makeProtocol } from "../refresh/RefreshProtocol.js"
@@ -299,7 +299,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       if (restored !== undefined && entry.current === known && stands(entry)) adopt(entry, known, restored)
       return
     }
-    const found = record?.tokens && (yield* timed(policy, entry, record.tokens, record.generation))
+    const found = record?.tokens && (yield* timedRow(policy, entry, record.tokens, record))
     if (!stands(entry) || entry.flight !== undefined || entry.unsaved !== undefined) return
     if (record === undefined && entry.current === start) return drop(entry)
     if (found === undefined || found.token.generation <= (entry.current?.token.generation ?? -1)) return

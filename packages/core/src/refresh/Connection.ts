@@ -4,7 +4,7 @@ import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
 import type { TokenSourceDefect, TokenStoreError } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
-import type { Failure } from "../store/TokenStore.js"
+import type { Failure, TokenRecord } from "../store/TokenStore.js"
 import { renewal } from "./Freshness.js"
 import { instant } from "./Lease.js"
 import type { Halt } from "./RefreshFailure.js"
@@ -101,6 +101,23 @@ export const timed = Effect.fnUntraced(function* (
     served
   }
   return current
+})
+
+/**
+ * The same of the tokens in a row. Where nobody knows the answer to their last refresh, they are renewed as soon as the
+ * lease of whoever asked runs out: the source takes their refresh token once more only for so long.
+ */
+export const timedRow = Effect.fnUntraced(function* (
+  policy: ResolvedPolicy,
+  slot: Slot,
+  tokens: TokenSet,
+  { generation, intentAt, intentOwner, leaseUntil = 0 }: TokenRecord
+) {
+  const current = yield* timed(policy, slot, tokens, generation)
+  if (intentAt === undefined || intentOwner === slot.owner) return current
+  const end = intentAt + Duration.toMillis(slot.source.traits.replayWindow)
+  const isOpen = Math.max(leaseUntil, yield* Clock.currentTimeMillis) < end
+  return isOpen ? { ...current, renewAt: Math.min(current.renewAt, leaseUntil) } : current
 })
 
 /** The same tokens as another generation. */

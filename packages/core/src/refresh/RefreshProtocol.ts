@@ -12,7 +12,7 @@ import type { SourceError } from "../model/TokenSource.js"
 import { currentTurn, endTurn } from "../model/Turn.js"
 import { within } from "../model/Within.js"
 import type { Failure, TokenRecord } from "../store/TokenStore.js"
-import { type Current, dueIn, logDefect, newOwner, type Slot, timed, type Unsaved } from "./Connection.js"
+import { type Current, dueIn, logDefect, newOwner, type Slot, timed, timedRow, type Unsaved } from "./Connection.js"
 import { type Plan, plan, type View } from "./Decision.js"
 import { backOff, decide } from "./Freshness.js"
 import { type Instant, instant, type Lease, makeLease } from "./Lease.js"
@@ -76,7 +76,7 @@ export const makeProtocol = (
     const same = known !== undefined && view.generation === known.token.generation
     if (same && (known.rejected || now < known.expiresAt)) return undefined
     if (now >= view.tokens.holdsUntil) return undefined
-    const current = yield* timed(policy, slot, view.tokens, view.generation)
+    const current = yield* timedRow(policy, slot, view.tokens, view)
     yield* emit(TokenEvent.Adopted({ key: slot.key, generation: view.generation, expiresAt: view.tokens.expiresAt }))
     return current
   })
