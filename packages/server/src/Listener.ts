@@ -56,8 +56,8 @@ const listen = ({ host, port }: Address, setting: string) =>
           ? NodeHttpServer.makeHandler(app)
           : NodeHttpServer.makeHandler(app, middleware)
         yield* Effect.acquireRelease(
-          Effect.sync(() => server.on("request", handler)),
-          () => Effect.sync(() => server.off("request", handler).on("request", closing))
+          Effect.sync(() => server.off("request", unavailable).on("request", handler)),
+          () => Effect.sync(() => server.off("request", handler).on("request", unavailable))
         )
       })
     })
@@ -76,6 +76,7 @@ const make = (): Server => {
   server.maxHeadersCount = 0
   server.maxConnections = MOST_CONNECTIONS
   server.on("connection", (socket) => socket.on("error", nothing))
+  server.on("request", unavailable)
   server.on("request", (request, response) => {
     request.on("error", nothing)
     response.on("error", nothing)
@@ -96,7 +97,8 @@ const close = (server: Server) =>
     setTimeout(() => server.closeAllConnections(), LINGER).unref()
   })
 
-const closing = (_: unknown, response: { writeHead: (status: number, headers: object) => { end: () => void } }) =>
+/** What comes before the service serves, or as it ends, is not left without an answer. */
+const unavailable = (_: unknown, response: { writeHead: (status: number, headers: object) => { end: () => void } }) =>
   response.writeHead(503, { connection: "close" }).end()
 
 const nothing = () => {}
