@@ -1,23 +1,34 @@
-import { closeSync, openSync } from "node:fs"
+import { accessSync, closeSync, constants, existsSync, openSync } from "node:fs"
 import { Socket } from "node:net"
+import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
-import type { SqlClient } from "@effect/sql"
+import { SqlClient } from "@effect/sql"
 import { MysqlClient } from "@effect/sql-mysql2"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Effect, Layer, Predicate, Redacted, Scope } from "effect"
+import { Context, Effect, Layer, Predicate, Redacted, Scope } from "effect"
 import { SettingsError } from "./Settings.js"
 
 /**
- * The database that `address` names: `file:tokens.db`, `postgres://…` or `mysql://…`. It fails within five seconds where
- * nothing answers, and can be interrupted meanwhile.
+ * Whether `address` is a file that SQLite keeps tokens in, known by its ending; any other file holds an address.
  */
-export const layer = (setting: string, address: Redacted.Redacted): Layer.Layer<SqlClient.SqlClient, SettingsError> => {
+export const isFile = (address: string): boolean => /^file:(?:.+\.(?:db|sqlite3?)|:memory:)$/i.test(address)
+
+/**
+ * The database that `address` names: `file:tokens.db`, `postgres://…` or `mysql://…`. It fails within five seconds where
+ * nothing answers, and can be interrupted meanwhile. A file is made where it is missing, unless it is only to be `look`ed at.
+ */
+export const layer = (
+  setting: string,
+  address: Redacted.Redacted,
+  use: "keep" | "look" = "keep"
+): Layer.Layer<SqlClient.SqlClient, SettingsError> => {
   const text = Redacted.value(address)
   const broken = new SettingsError({ setting, problem: "the database cannot be reached" })
   if (/^postgres(?:ql)?:\/\//.test(text)) return Layer.mapError(prompt(postgres(text)), () => broken)
   if (/^(?:mysql|mariadb):\/\//.test(text)) return Layer.mapError(prompt(mysql(text)), () => broken)
-  if (text.startsWith("file:")) {
+  if (isFile(text)) {
+    if (use === "look") return Layer.mapError(lookAt(fileOf(text)), () => broken)
     return Layer.unwrapEffect(
       Effect.try({
         try: () => SqliteClient.layer({ filename: ownFile(fileOf(text)) }),
@@ -25,7 +36,7 @@ export const layer = (setting: string, address: Redacted.Redacted): Layer.Layer<
       })
     ).pipe(Layer.mapError(() => broken))
   }
-  const problem = "expected file:tokens.db, postgres://… or mysql://…"
+  const problem = "expected file:tokens.db, postgres://… or mysql://…, or where that is: env:NAME or file:/path"
   return Layer.fail(new SettingsError({ setting, problem }))
 }
 
@@ -87,6 +98,27 @@ const ownFile = (path: string): string => {
   if (path !== "" && path !== ":memory:") closeSync(openSync(path, "a", 0o600))
   return path
 }
+
+/** Where `address` is a file that is not there yet; it fails where none can be made. */
+export const isAbsent = (setting: string, address: Redacted.Redacted): Effect.Effect<boolean, SettingsError> =>
+  Effect.try({
+    try: () => {
+      const text = Redacted.value(address)
+      if (!isFile(text)) return false
+      const path = fileOf(text)
+      if (path === ":memory:") return true
+      if (!existsSync(path)) accessSync(dirname(path), constants.W_OK)
+      return !existsSync(path)
+    },
+    catch: () => new SettingsError({ setting, problem: "the file is not there, and none can be made there" })
+  })
+
+/** Opened for writing, since a reader of its own would leave files behind; then nothing can be written. */
+const lookAt = (filename: string) =>
+  Layer.tap(
+    SqliteClient.layer({ filename, disableWAL: true }),
+    (context) => Context.get(context, SqlClient.SqlClient)`PRAGMA query_only = 1`.unprepared
+  )
 
 const fileOf = (address: string) =>
   address.startsWith("file://") ? fileURLToPath(address) : address.slice("file:".length)

@@ -1,6 +1,6 @@
 import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
 import { TokenProviders, TokenStore } from "@evertoken/core"
-import { Config, Effect, Layer, Schedule, Stream } from "effect"
+import { Effect, Layer, Schedule, Stream } from "effect"
 import { unavailable } from "./Answers.js"
 import { Api, Stalled } from "./Api.js"
 import { may } from "./ApiKeys.js"
@@ -10,6 +10,7 @@ import { makeListing } from "./Listing.js"
 import * as Metrics from "./Metrics.js"
 import { CONTENT_TYPE } from "./Prometheus.js"
 import { Pulse } from "./Pulse.js"
+import { encryptionKeys } from "./Secrets.js"
 import { makeShared } from "./Shared.js"
 import * as StatusPage from "./StatusPage.js"
 import { tokens } from "./TokenHandlers.js"
@@ -20,7 +21,7 @@ const connections = HttpApiBuilder.group(Api, "connections", (handlers) =>
     const providers = yield* TokenProviders
     const store = yield* TokenStore
     const place = makePlaces(MOST_STREAMS)
-    const list = makeListing(store, makeCursors(yield* Effect.option(Config.redacted("EVERTOKEN_KEYS"))))
+    const list = makeListing(store, makeCursors(yield* Effect.option(encryptionKeys)))
     return handlers
       .handle("list", ({ urlParams }) =>
         Effect.flatMap(permitAny("watch"), (caller) => list(caller, urlParams)).pipe(

@@ -2,8 +2,27 @@ import { readFile } from "node:fs/promises"
 import { Config, Effect, Option, Redacted } from "effect"
 import { SettingsError } from "./Settings.js"
 
-/** The secret that is at `place`, which `setting` names. */
-export const secretAt = Effect.fnUntraced(function* (setting: string, place: string) {
+/** Whether `text` says where a secret is. */
+export const isPlace = (text: string): boolean => /^(?:env:[A-Za-z_]\w*|file:.+)$/.test(text)
+
+/**
+ * The secret that is at `place`, which `setting` names. A variable may name a place in its turn, except where `isSecret`
+ * says that it is the secret itself; what a file holds is the secret.
+ */
+export const secretAt = (
+  setting: string,
+  place: string,
+  isSecret: (text: string) => boolean = () => false
+): Effect.Effect<Redacted.Redacted, SettingsError> => follow(setting, place, isSecret, MOST_PLACES)
+
+const MOST_PLACES = 5
+
+const follow = Effect.fnUntraced(function* (
+  setting: string,
+  place: string,
+  isSecret: (text: string) => boolean,
+  left: number
+): Effect.fn.Return<Redacted.Redacted, SettingsError> {
   if (place.startsWith("file:")) {
     const path = place.slice("file:".length)
     const text = yield* Effect.tryPromise({
@@ -18,8 +37,21 @@ export const secretAt = Effect.fnUntraced(function* (setting: string, place: str
   if (Option.isNone(found) || Redacted.value(found.value) === "") {
     return yield* new SettingsError({ setting, problem: `the environment variable ${name} is not set` })
   }
-  return found.value
+  const text = Redacted.value(found.value)
+  if (isSecret(text) || !isPlace(text)) return found.value
+  if (left === 0)
+    return yield* new SettingsError({ setting, problem: `the environment variable ${name} leads nowhere` })
+  return yield* follow(setting, text, isSecret, left - 1)
 })
 
-/** Whether `text` says where a secret is. */
-export const isPlace = (text: string): boolean => /^(?:env:[A-Za-z_]\w*|file:.+)$/.test(text)
+/** The encryption keys as they are written, or where `EVERTOKEN_KEYS` says that they are: in a file, also one a line. */
+export const encryptionKeys: Effect.Effect<Redacted.Redacted, SettingsError> = Effect.gen(function* () {
+  const written = yield* Effect.option(Config.redacted("EVERTOKEN_KEYS"))
+  const text = Option.match(written, { onNone: () => "", onSome: Redacted.value })
+  if (text === "") {
+    const problem = 'they are not set; `evertoken encryption-key` makes one. Or set "encryption": "off"'
+    return yield* new SettingsError({ setting: "EVERTOKEN_KEYS", problem })
+  }
+  const keys = isPlace(text) ? yield* secretAt("EVERTOKEN_KEYS", text) : Redacted.make(text)
+  return Redacted.make(Redacted.value(keys).replace(/\s*[\r\n]+\s*/g, ","))
+})

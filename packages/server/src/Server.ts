@@ -1,19 +1,18 @@
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
-import { RefreshPolicy, TokenCipher, TokenProviders, TokenStore, TokenWorker } from "@evertoken/core"
-import { SqlTokenStore } from "@evertoken/store-sql"
-import { Config, Effect, Layer, Option, Redacted } from "effect"
+import { RefreshPolicy, TokenProviders, TokenStore, TokenWorker } from "@evertoken/core"
+import { MemoryTokenStore } from "@evertoken/store-memory"
+import { Effect, Layer } from "effect"
 import { makeBounds } from "./Bounds.js"
-import * as Database from "./Database.js"
 import * as Http from "./Http.js"
 import * as Journal from "./Journal.js"
 import * as Listener from "./Listener.js"
 import { isLoopback } from "./Loopback.js"
 import { Pulse, workerBeats } from "./Pulse.js"
 import { withRest } from "./Rest.js"
-import { secretAt } from "./Secrets.js"
 import { type Settings, SettingsError } from "./Settings.js"
 import { makeSources } from "./Sources.js"
+import * as Store from "./Store.js"
 
 /** What runs in this process. */
 export interface Parts {
@@ -31,28 +30,47 @@ export const layer = (settings: Settings, parts: Parts) => {
   )
   return running.pipe(
     Layer.provide(providers(settings)),
-    Layer.provide(store(settings)),
+    Layer.provide(Store.layer(settings)),
     Layer.provide(Pulse.layer),
     Layer.provide(NodeHttpClient.layerUndici)
   )
 }
 
-const api = (settings: Settings) => {
-  if (settings.callers.length === 0) {
+/** Fails where `layer` would for its settings' sake. It has a store of its own, listens on nothing and asks nobody. */
+export const declared = (settings: Settings, parts: Parts) =>
+  Effect.scoped(
+    Layer.build(
+      Layer.mergeAll(
+        parts.api ? Layer.effectDiscard(callersOf(settings)) : Layer.empty,
+        parts.worker ? worker(settings) : Layer.empty
+      ).pipe(
+        Layer.provideMerge(providers(settings)),
+        Layer.provide(MemoryTokenStore.layer),
+        Layer.provide(Pulse.layer),
+        Layer.provide(NodeHttpClient.layerUndici)
+      )
+    )
+  )
+
+/** Each caller has a name and an API key of its own, and there is one. */
+const callersOf = Effect.fnUntraced(function* ({ callers }: Settings) {
+  if (callers.length === 0) {
     const problem =
       "nobody may call; name at least one caller, or start with --worker-only. `evertoken api-key` makes a key"
-    return Layer.fail(new SettingsError({ setting: "callers", problem }))
+    return yield* new SettingsError({ setting: "callers", problem })
   }
   for (const part of ["name", "hash"] as const) {
-    const seen = settings.callers.map((caller) => caller[part])
+    const seen = callers.map((caller) => caller[part])
     const at = seen.findIndex((one, at) => seen.indexOf(one) < at)
     if (at === -1) continue
-    return Layer.fail(
-      new SettingsError({ setting: `callers[${at}].${part}`, problem: `another caller has this ${part}` })
-    )
+    return yield* new SettingsError({ setting: `callers[${at}].${part}`, problem: `another caller has this ${part}` })
   }
-  return served(Http.layer(settings), "listen", settings.listen, "tokens leave")
-}
+})
+
+const api = (settings: Settings) =>
+  Layer.unwrapEffect(
+    Effect.as(callersOf(settings), served(Http.layer(settings), "listen", settings.listen, "tokens leave"))
+  )
 
 /** Where a process that only works tells how it is. */
 const port = (settings: Settings) =>
@@ -63,7 +81,11 @@ const served = <A, E, R>(http: Layer.Layer<A, E, R>, setting: string, at: Listen
     `${setting}.host: ${at.host} can be reached from elsewhere, and ${what} in the clear; let a proxy end TLS`
   )
   const told = Effect.zipRight(HttpServer.logAddress, isLoopback(at.host) ? Effect.void : warning)
-  return Layer.provide(Layer.merge(http, Layer.effectDiscard(told)), Listener.layer(at, setting))
+  // Said once it serves: whoever waits for this line asks at once.
+  return http.pipe(
+    Layer.tap(() => told),
+    Layer.provide(Listener.layer(at, setting))
+  )
 }
 
 const worker = (settings: Settings) =>
@@ -124,35 +146,6 @@ const providers = (settings: Settings) =>
       return Layer.provide(
         TokenProviders.layer({ source, policy }),
         Layer.succeed(TokenStore, withRest(store, settings.connections))
-      )
-    })
-  )
-
-const store = (settings: Settings) =>
-  Layer.unwrapEffect(
-    Effect.gen(function* () {
-      const { database = "file:evertoken.db", encryption } = settings
-      const given = yield* Effect.option(Config.redacted("DATABASE_URL"))
-      const isPlace = /^env:/.test(database)
-      const address =
-        isPlace || Option.isNone(given)
-          ? isPlace
-            ? yield* secretAt("database", database)
-            : Redacted.make(database)
-          : given.value
-      const setting = isPlace || Option.isNone(given) ? "database" : "DATABASE_URL"
-      const cipher = Effect.mapError(
-        TokenCipher.config(),
-        () =>
-          new SettingsError({
-            setting: "EVERTOKEN_KEYS",
-            problem:
-              'expected encryption keys like 2026-09=…; `evertoken encryption-key` makes one. Or set "encryption": "off"'
-          })
-      )
-      return Layer.provide(
-        SqlTokenStore.layer({ encryption: encryption === "off" ? "off" : cipher }),
-        Database.layer(setting, address)
       )
     })
   )

@@ -117,7 +117,7 @@ const listen = (otherwise: number) =>
 /** All that the service can be told. */
 export const Settings = Schema.Struct({
   listen: listen(8787),
-  /** `file:tokens.db`, `postgres://…` or `mysql://…`; or where that is written, since it may hold a password. */
+  /** `file:tokens.db`, `postgres://…` or `mysql://…`; or where that is, since it may hold a password: `env:NAME`, `file:/path`. */
   database: optional(Schema.NonEmptyString),
   /** `"off"` keeps tokens readable for whoever can read the database. */
   encryption: Schema.optionalWith(Schema.Literal("on", "off"), { default: () => "on" }),

@@ -23,7 +23,7 @@ export const makeSources = Effect.fnUntraced(function* (
   const patterns: Array<readonly [pattern: string, source: TokenSource, admit: Admit]> = []
   for (const [at, connection] of connections.entries()) {
     const setting = `connections[${at}]`
-    const source = yield* named(setting, sourceOf(setting, connection))
+    const source = yield* sourceAt(at, connection)
     const makesRows = connection.key.includes("*") && source.login !== undefined
     if (connection.maxKeys !== undefined && !makesRows) {
       const problem = "it bounds the keys of a pattern whose connection can log in; leave it out here"
@@ -44,6 +44,10 @@ export const makeSources = Effect.fnUntraced(function* (
       : Effect.as(admit(key), source)
   }
 })
+
+/** The source of the connection that is declared at `at`. */
+export const sourceAt = (at: number, connection: ConnectionSetting) =>
+  named(`connections[${at}]`, sourceOf(`connections[${at}]`, connection))
 
 const sourceOf = (
   setting: string,
@@ -70,6 +74,13 @@ const sourceOf = (
       })
     }
     const { grant, ...declared } = options
+    for (const part of ["parameters", "headers"] as const) {
+      for (const [name, value] of Object.entries(declared[part] ?? {})) {
+        if (!isPlace(value)) continue
+        const problem = 'no secret can stand here, so none is looked up; a connection with "grant": "custom" takes some'
+        return yield* new SettingsError({ setting: `${setting}.${part}.${name}`, problem })
+      }
+    }
     return yield* grant === "refresh_token" ? OAuth2.refreshToken(declared) : OAuth2.clientCredentials(declared)
   })
 

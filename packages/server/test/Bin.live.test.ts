@@ -137,6 +137,10 @@ describe("the bin", () => {
           ["DATABASE_URL: expected file:tokens.db", {}, { DATABASE_URL: "oracle://u:s3cret@127.0.0.1/x" }],
           ["DATABASE_URL: the database cannot be reached", {}, { DATABASE_URL: "postgres://u:s3cret@127.0.0.1:1/x" }],
           ["database: the environment variable NO_URL is not set", { database: "env:NO_URL" }],
+          ["database: the file /nowhere/url cannot be read", { database: "file:/nowhere/url" }],
+          ["DATABASE_URL: the file /nowhere/url cannot be read", {}, { DATABASE_URL: "file:/nowhere/url" }],
+          ["DATABASE_URL: the environment variable NO_URL is not set", {}, { DATABASE_URL: "env:NO_URL" }],
+          ["EVERTOKEN_KEYS: the file /nowhere/keys cannot be read", {}, { EVERTOKEN_KEYS: "file:/nowhere/keys" }],
           ["policy.lease: expected a duration", { policy: { lease: "s3cret" } }],
           ["listen.port: ", { listen: { port: 70_000 } }],
           ["listen: ", { listen: { host: "192.0.2.1", port: 1_024 } }],
@@ -166,7 +170,26 @@ describe("the bin", () => {
         )
         assert.deepStrictEqual(wrong.flat(), [])
       }),
-    120_000
+    300_000
+  )
+
+  it.scopedLive(
+    "serves with each secret in a file: the database's address, the encryption keys, a client's secret",
+    () =>
+      Effect.gen(function* () {
+        const { call, env, kept, refreshToken } = yield* prepare
+        const path = yield* folder
+        const inFiles = Object.entries({ ...environment, DATABASE_URL: env.DATABASE_URL }).map(([name, secret]) => {
+          writeFileSync(join(path, name), `${secret}\n`)
+          return [name, `file:${join(path, name)}`]
+        })
+        const server = yield* run(["--no-worker"], { ...env, ...Object.fromEntries(inFiles) })
+        yield* server.says(/Listening/)
+        assert.strictEqual((yield* call("/v1/token?key=billing")).status, 200)
+        const { generation } = yield* kept
+        assert.strictEqual((yield* call(`/v1/token?key=acme/app&rejected=${generation}`)).status, 200)
+        assert.isFalse(Equal.equals((yield* kept).tokens?.refreshToken, refreshToken))
+      })
   )
 
   it.scopedLive("prints API keys and encryption keys that can be used", () =>

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { rename } from "node:fs/promises"
+import { cp, mkdir, rename, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { build } from "esbuild"
 
-/** The bin in one file, so that it starts as fast as a built one; nothing needs a build before. */
+/** The bin in few files, so that it starts as fast as a built one; nothing needs a build before. */
 export const bundle = Effect.promise(() => {
   bundled ??= make()
   return bundled
@@ -14,20 +15,28 @@ export const bundle = Effect.promise(() => {
 let bundled: Promise<string> | undefined
 
 const make = async () => {
-  const folder = new URL("../../../node_modules/.cache/evertoken/", import.meta.url)
-  const [outfile, made] = ["server.mjs", `server.${process.pid}.mjs`].map((name) =>
-    fileURLToPath(new URL(name, folder))
-  )
-  if (outfile === undefined || made === undefined) throw new Error("there is no place for it")
-  await build({
-    ...{ entryPoints: [fileURLToPath(new URL("../src/main.ts", import.meta.url))], outfile: made },
+  const [package_, source, folder] = [
+    "../package.json",
+    "../src/main.ts",
+    "../../../node_modules/.cache/evertoken/bin/"
+  ].map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  if (package_ === undefined || source === undefined || folder === undefined)
+    throw new Error("there is no place for it")
+  const { outputFiles } = await build({
+    ...{ entryPoints: [source], outdir: folder, outExtension: { ".js": ".mjs" }, splitting: true, write: false },
     ...{ bundle: true, platform: "node", format: "esm", conditions: ["@evertoken/source"], logLevel: "error" },
     external: ["better-sqlite3", "mysql2", "pg"],
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' }
   })
-  // At once, since another test may be starting it.
-  await rename(made, outfile)
-  return outfile
+  const main = join(folder, "main.mjs")
+  await mkdir(folder, { recursive: true })
+  await cp(package_, join(dirname(folder), "package.json"))
+  // Each at once, and the entry last, since another test may be starting it. The others are named by what is in them.
+  for (const { contents, path } of outputFiles.sort((a, b) => Number(a.path === main) - Number(b.path === main))) {
+    await writeFile(`${path}.${process.pid}`, contents)
+    await rename(`${path}.${process.pid}`, path)
+  }
+  return main
 }
 
 /** A process of the bin. */
@@ -77,3 +86,7 @@ export const run = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
     }
     return bin
   })
+
+/** Runs the bin to its end. */
+export const ran = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, cwd?: string) =>
+  Effect.scoped(Effect.flatMap(run(args, env, cwd), ({ ended }) => ended))

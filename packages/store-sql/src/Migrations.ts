@@ -11,7 +11,7 @@ import { COLUMNS, type Names, outsideTransaction, sqlClient, unreachable } from 
 /** Makes and upgrades the tables, whoever else does so at the same time. Where they are up to date it only looks. */
 export const migrate = Effect.fnUntraced(function* (names: Names) {
   const sql = (yield* sqlClient).withoutTransforms()
-  const steps = [["tokens", first(sql, names)] as const, ["clock", second(sql, names)] as const]
+  const steps = stepsOf(sql, names)
 
   // Unprepared, since SQLite's client remembers for minutes that a statement could not be prepared.
   const version = sql<{ id: unknown }>`SELECT max(migration_id) AS id FROM ${sql(names.migrations)}`.unprepared
@@ -49,6 +49,41 @@ export const migrate = Effect.fnUntraced(function* (names: Names) {
 })
 
 const LIMIT = Duration.seconds(30)
+
+const stepsOf = (sql: SqlClient.SqlClient, names: Names) => [
+  ["tokens", first(sql, names)] as const,
+  ["clock", second(sql, names)] as const
+]
+
+/** Whether the tables are there, and as new as this program; it only looks. */
+export const look = Effect.fnUntraced(function* (names: Names) {
+  const sql = (yield* sqlClient).withoutTransforms()
+  const table = names.migrations
+  const found = sql.onDialectOrElse({
+    pg: () => sql`SELECT 1 AS found WHERE to_regclass(${table}) IS NOT NULL`,
+    mysql: () =>
+      sql`SELECT 1 AS found FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ${table}`,
+    orElse: () => sql`SELECT 1 AS found FROM sqlite_master WHERE type = 'table' AND name = ${table}`
+  })
+  const version = sql<{ id: unknown }>`SELECT max(migration_id) AS id FROM ${sql(table)}`.unprepared
+  yield* neverStandStill(sql)
+  return yield* Effect.flatMap(found, (rows) =>
+    rows.length === 0
+      ? Effect.succeed("absent" as const)
+      : Effect.map(version, ([row]) =>
+          Number(row?.id) >= stepsOf(sql, names).length ? ("ready" as const) : ("older" as const)
+        )
+  ).pipe(
+    Effect.sandbox,
+    Effect.catchAll(unreachable),
+    outsideTransaction,
+    Effect.disconnect,
+    Effect.timeoutFail({
+      duration: PATIENCE,
+      onTimeout: () => new TokenStoreError({ reason: "unreachable", detail: "the database did not answer in time" })
+    })
+  )
+})
 
 const schema = (sql: SqlClient.SqlClient, names: Names) =>
   names.schema === undefined

@@ -78,6 +78,12 @@ export const migrate = (
 ): Effect.Effect<void, InvalidOption | TokenStoreError, SqlClient.SqlClient> =>
   Effect.flatMap(named(options), Migrations.migrate)
 
+/** Whether `migrate` has made the tables, and as new as this program needs them. It only looks. */
+export const tables = (
+  options: TableOptions = {}
+): Effect.Effect<"ready" | "older" | "absent", InvalidOption | TokenStoreError, SqlClient.SqlClient> =>
+  Effect.flatMap(named(options), Migrations.look)
+
 /**
  * Seals anew, with the current key of `encryption`, what other keys have sealed: beside live refreshes, and resumable
  * after the key that the last progress names. Give every process the new key before, and drop the old one after
