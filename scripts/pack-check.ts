@@ -1,10 +1,11 @@
 // Packs every publishable package as npm would, and tries the tarballs as a stranger does: publint, attw, then what the
 // README files tell people to type, word for word, with npm and with pnpm, in empty folders; only our own packages come
 // from the tarballs. What they install is type-checked with two releases of TypeScript, and the programs are run.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { startFarSide } from "./far-side.js"
+import { checkCommonJs } from "./pack/commonjs.js"
 import { checkFrameworks } from "./pack/frameworks.js"
 import { runPrograms } from "./pack/programs.js"
 import { bin, run, runIn } from "./pack/run.js"
@@ -13,15 +14,18 @@ import { checkService } from "./pack/service.js"
 import { checkTypes } from "./pack/types.js"
 import { blocks, installs, named, type Page, pages, root } from "./readme.js"
 
+import { version } from "./version.js"
+
 interface Manifest {
   readonly name: string
   readonly version: string
   readonly private?: boolean
+  readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
 const manifest = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
 
-const packages = readdirSync(join(root, "packages"))
+const here = readdirSync(join(root, "packages"))
   .map((name) => join(root, "packages", name))
   .filter((folder) => existsSync(join(folder, "package.json")))
   .map((folder) => ({ folder, ...manifest(folder) }))
@@ -30,18 +34,38 @@ const packages = readdirSync(join(root, "packages"))
 const temporary = mkdtempSync(join(tmpdir(), "evertoken-pack-"))
 process.on("exit", () => rmSync(temporary, { recursive: true, force: true }))
 
-for (const { folder } of packages) rmSync(join(folder, "dist"), { recursive: true, force: true })
+for (const { folder } of here) rmSync(join(folder, "dist"), { recursive: true, force: true })
 await run(root, "npm", "run", "build")
+
+// What is packed is the next release as `npm run version` makes it: its versions, its peers, its changelogs.
+const release = join(temporary, "release")
+for (const name of ["package.json", ".changeset", "docs", "examples", "packages", "scripts/pack-docs.mjs"]) {
+  cpSync(join(root, name), join(release, name), { recursive: true, filter: (path) => !path.includes("node_modules") })
+}
+symlinkSync(join(root, "node_modules"), join(release, "node_modules"))
+const next = version(release)
+const packages = here.map(({ folder, name }) => ({ folder: join(release, relative(root, folder)), name }))
+
 await run(root, "npm", "ci", "--silent", "--prefix", "consumers")
 
 const tarballs = new Map<string, string>()
-for (const { folder, name, version } of packages) {
+for (const { folder, name } of packages) {
   const out = await run(folder, "npm", "pack", "--json", "--pack-destination", temporary)
   const [{ filename, files, size }] = JSON.parse(out)
+  const { peerDependencies = {}, version } = manifest(folder)
+  const others = Object.entries(peerDependencies).filter(([peer]) => peer.startsWith("@evertoken/"))
+  if (version !== next || others.some(([, range]) => range !== `^${next}`)) {
+    throw new Error(`${name} ${version} asks for ${JSON.stringify(others)} and not for ${next}`)
+  }
+  if (!readFileSync(join(folder, "CHANGELOG.md"), "utf8").includes(`\n## ${next}\n`)) {
+    throw new Error(`${name} has no word on ${next} in its CHANGELOG.md`)
+  }
   const tarball = join(temporary, filename)
   await run(root, bin("publint"), "run", tarball, "--strict")
   await run(root, bin("attw"), tarball, "--profile", "esm-only")
-  checkLinks(folder, new Set(files.map(({ path }: { readonly path: string }) => path)))
+  const paths = new Set<string>(files.map(({ path }: { readonly path: string }) => path))
+  if (!paths.has("CHANGELOG.md")) throw new Error(`${name} is packed without its CHANGELOG.md`)
+  checkLinks(folder, paths)
   tarballs.set(name, tarball)
   console.log(`${name} ${version}: ${files.length} files, ${(size / 1024).toFixed(0)} KiB packed`)
 }
@@ -86,6 +110,7 @@ for (const page of pages(packages.map(({ folder }) => folder.split("/").at(-1) ?
     console.log(`${page.path}, ${manager}: ${installs(page).length} install lines, ${printed.length} programs`)
     if (page.path !== "README.md") continue
     if (manager === "npm") await checkTypes(folder, [...blocks(page, "ts"), ...blocks(page, "js")])
+    if (manager === "npm") await checkCommonJs(page, folder, farSide)
     if (manager === "npm") await checkRuntimes(page, folder, farSide)
     if (manager === "npm") await checkFrameworks(folder, farSide)
   }
