@@ -22,7 +22,13 @@ export * from "./model/TokenStatus.js"
 export * as Expiry from "./oauth2/Expiry.js"
 export * as OAuth2 from "./oauth2/OAuth2.js"
 export * as TokenEndpoint from "./oauth2/TokenEndpoint.js"
-export * from "./promise/TokenClient.js"
+export {
+  TokenClient,
+  type TokenClientOptions,
+  type TokenClientProviderOptions,
+  type TokenRequestOptions
+} from "./promise/TokenClient.js"
+export { TokenClients } from "./promise/TokenClients.js"
 export { TokenProvider, type TokenProviderOptions } from "./provider/TokenProvider.js"
 export { type Renewal, TokenProviders, type TokenProvidersOptions } from "./provider/TokenProviders.js"
 export * from "./refresh/Freshness.js"

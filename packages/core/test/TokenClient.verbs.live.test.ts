@@ -3,15 +3,18 @@ import {
   type AccessToken,
   GrantRejected,
   InvalidOption,
+  NoSource,
   ProviderClosed,
   ReauthorizationRequired,
   TokenClient,
+  TokenClients,
+  TokenProviders,
   TokenSet,
   type TokenSetOptions,
   TokenSource
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Effect, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 
 /** A client of a source whose tokens are `access-1`, `access-2` and so on. */
 const fake = (tokens: (number: number) => Partial<TokenSetOptions> = () => ({}), canLogin = true) => {
@@ -156,5 +159,51 @@ describe("TokenClient", () => {
       ...[client.reject(), client.put({ accessToken: "a" }), client.forget(), client.status()]
     ]
     for (const call of calls) assert.instanceOf(await caught(call), ProviderClosed)
+  })
+})
+
+describe("TokenClients", () => {
+  const made = () => {
+    const asked: Array<string> = []
+    const layer = TokenProviders.layer({
+      source: (key): Effect.Effect<TokenSource, NoSource | InvalidOption> =>
+        key === "nobody"
+          ? Effect.fail(new NoSource({ key }))
+          : TokenSource.make({
+              login: Effect.sync(() => {
+                asked.push(key)
+                return TokenSet.make({ accessToken: `${key}-token`, expiresIn: "1 hour" })
+              })
+            })
+    })
+    return { asked, clients: TokenClients.make(Layer.provide(layer, MemoryTokenStore.layer)) }
+  }
+
+  it("P1, P10: gives each key its own token, and asks once for all clients of a key", async () => {
+    const { asked, clients } = made()
+    const all = ["a", "b", "a", "b", "a"].map((key) => clients.of(key).token())
+    assert.deepStrictEqual(await Promise.all(all), ["a-token", "b-token", "a-token", "b-token", "a-token"])
+    assert.deepStrictEqual(asked.sort(), ["a", "b"])
+    const heard = new Promise<string>((resolve) => void clients.of("a").onEvent(({ key }) => resolve(key)))
+    await clients.of("a").get()
+    await clients.of("b").refresh()
+    await clients.of("a").refresh()
+    assert.strictEqual(await heard, "a")
+    await clients.dispose()
+  })
+
+  it("rejects for a key without a source, and P6: with ProviderClosed once it is disposed", async () => {
+    const { clients } = made()
+    assert.instanceOf(await caught(clients.of("nobody").get()), NoSource)
+    const open = clients.of("a")
+    await open.get()
+    await clients.dispose()
+    assert.instanceOf(await caught(open.refresh()), ProviderClosed)
+    assert.instanceOf(await caught(clients.of("b").get()), ProviderClosed)
+  })
+
+  it("P13: is made of a layer", () => {
+    // @ts-expect-error options are not a layer
+    assert.throws(() => TokenClients.make({ source: () => {} }), InvalidOption)
   })
 })

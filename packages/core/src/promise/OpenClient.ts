@@ -22,6 +22,8 @@ export interface OpenClient {
   readonly run: <A, E>(effect: Effect.Effect<A, E>, signal?: AbortSignal | null) => Promise<A>
   /** Runs an effect in the background: its timers do not keep a process alive. */
   readonly watch: <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal) => Promise<A>
+  /** Begins to tell listeners of events. */
+  readonly listen: () => void
   /** The headers that carry `token`. */
   readonly header: (token: AccessToken) => Effect.Effect<Readonly<Record<string, string>>, unknown>
   readonly fetch: (input: RequestInfo | URL, init: RequestInit | undefined) => Promise<Response>
@@ -53,10 +55,17 @@ export const openClient = <E>(
         identity
       )
     )
-    yield* Stream.runForEach(provider.events, (event) =>
+    const telling = Stream.runForEach(provider.events, (event) =>
       Effect.forEach(listeners, (listener) => Effect.ignoreLogged(Effect.try(() => listener(event))))
-    ).pipe(Effect.forkIn(scope))
-    yield* Effect.yieldNow() // it listens before anything happens
+    )
+    let told = false
+    /** Tells the listeners of events, from now on: at the first listener, so that a client without one costs nothing. */
+    const listen = () => {
+      if (told) return
+      told = true
+      Runtime.runFork(runtime)(telling, { scope })
+    }
+    if (listeners.size > 0) listen()
 
     // Callers wait by the usual clock: their timers do keep the process alive.
     const run = <A, E>(effect: Effect.Effect<A, E>, signal?: AbortSignal | null): Promise<A> =>
@@ -73,6 +82,7 @@ export const openClient = <E>(
       provider,
       run,
       watch,
+      listen,
       header: Effect.fnUntraced(function* (token) {
         if (isBound(token)) return yield* new InvalidOption({ option: "header", expected: BOUND })
         const header = yield* makeHeader({ header: options.header, scheme: options.scheme })

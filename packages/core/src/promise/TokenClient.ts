@@ -47,7 +47,7 @@ export interface TokenClient {
    * as `TokenHttpClient` does. A stream in `init.body` is sent once only; a `Request` is cloned for each attempt.
    */
   readonly fetch: typeof globalThis.fetch
-  /** Calls `listener` with each event from now on, until the function that it gives back is called. Throws after `dispose`. */
+  /** Calls `listener` with each event of the provider, which is built if it is not yet, until the function that it gives back is called. Throws after `dispose`. */
   readonly onEvent: (listener: (event: TokenEvent) => void) => () => void
   /** Ends everything; a refresh in flight is finished first. Calls after that fail. */
   readonly dispose: () => Promise<void>
@@ -125,7 +125,7 @@ const isLayer = <E, E2>(
 const GIVEN = "{ key, source, store, … }, or a layer that gives a TokenProvider"
 
 /** What each option of a client has to be. */
-const clientChecks = {
+export const clientChecks = {
   ...repairChecks,
   fetch: func("a function like globalThis.fetch")
 } satisfies Checks<TokenClientOptions>
@@ -138,7 +138,8 @@ const clientProviderChecks = {
   http: kind("a layer, such as FetchHttpClient.layer", Layer.isLayer)
 } satisfies Checks<TokenClientProviderOptions>
 
-const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClientOptions): TokenClient => {
+/** A client of the provider in `layer`; its options were checked. */
+export const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClientOptions): TokenClient => {
   const listeners = new Set<(event: TokenEvent) => void>()
   let opening: Promise<OpenClient> | undefined
   let opened: OpenClient | undefined
@@ -149,7 +150,10 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
     if (disposed !== undefined) return Promise.reject(new ProviderClosed({}))
     opening ??= Effect.runPromiseExit(openClient(layer, options, listeners)).then((exit) => {
       if (Exit.isFailure(exit)) opening = undefined
-      else if (disposed === undefined) opened = exit.value
+      else if (disposed === undefined) {
+        opened = exit.value
+        if (listeners.size > 0) opened.listen()
+      }
       return settle(exit)
     })
     return opening
@@ -234,6 +238,8 @@ const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: TokenClien
       listen(listener, "event")
       const own = (event: TokenEvent) => listener(event)
       listeners.add(own)
+      if (opened !== undefined) opened.listen()
+      else open().catch(() => {}) // the next call tells it
       return () => void listeners.delete(own)
     },
     dispose,
