@@ -9,7 +9,7 @@ const programs = ["../", "../stories/", "./"].flatMap((folder) =>
     .map((name) => file(folder + name))
 )
 
-const pages = ["README.md", "docs/coming-from.md", "docs/frameworks.md", "docs/runtimes.md"].map(
+const pages = ["README.md", "docs/coming-from.md", "docs/frameworks.md", "docs/runtimes.md", "docs/testing.md"].map(
   (path) => [path, file(`../../${path}`)] as const
 )
 
