@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { assert, describe, it } from "@effect/vitest"
+import { refuse } from "@evertoken/authority"
 import { Effect } from "effect"
 import { run } from "./Bin.js"
 import { dial, raw, reading } from "./Raw.js"
@@ -170,9 +172,27 @@ describe("the service's process", () => {
         const { out } = yield* bin.ended
         const refused = out.split("\n").filter((line) => line.includes("An API key is refused"))
         assert.strictEqual(refused.length, 1)
-        assert.strictEqual(JSON.parse(refused[0] ?? "").level, "WARN")
+        const { fingerprint, from, level } = JSON.parse(refused[0] ?? "")
+        const hash = createHash("sha256").update("evk_s3cret").digest("hex")
+        assert.deepStrictEqual([level, from, fingerprint], ["WARN", "127.0.0.1", hash.slice(0, 8)])
         assert.notInclude(out, "evk_s3cret")
       })
+  )
+
+  it.scopedLive("the log has the provider's own words of a failure, and none of the secrets that they repeat", () =>
+    Effect.gen(function* () {
+      const { authority, bin, call, env } = yield* serving
+      const said = `maintenance until nine; you sent ${env.BILLING_SECRET} and the token s3cr3t-0123456789abcdef`
+      const body = JSON.stringify({ error: "temporarily_unavailable", error_description: said })
+      yield* authority.break(refuse(503, { body }))
+      assert.strictEqual((yield* call("/v1/token?key=billing")).status, 503)
+      yield* bin.says(/A connection fails, it has no valid token: .*maintenance until nine/)
+      yield* bin.kill("SIGTERM")
+      const { out } = yield* bin.ended
+      const line = JSON.parse(out.split("\n").find((line) => line.includes("A connection fails")) ?? "{}")
+      assert.deepStrictEqual([line.level, line.key, line.standing], ["WARN", "billing", "failing"])
+      for (const secret of [env.BILLING_SECRET, "s3cr3t-0123456789abcdef"]) assert.notInclude(out, secret)
+    })
   )
 
   it.scopedLive("a body of any size or depth is answered with 4xx at once, and its sender hears it", () =>
