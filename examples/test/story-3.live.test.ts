@@ -7,13 +7,16 @@ import { ManyStreams } from "./old/ManyStreams.js"
 import { tellStory } from "./tellStory.js"
 
 describe("many streams, one refresh, one logout", () => {
-  it.live("the story runs, and the far side's log says what it should", () =>
-    Effect.gen(function* () {
-      const { code, text } = yield* tellStory(3)
-      assert.strictEqual(code, 0, text)
-      assert.match(text, /refreshes for 20 streams +1 +1 {2}✓/)
-      assert.notInclude(text, "✗")
-    })
+  it.live(
+    "the story runs, and the far side's log says what it should",
+    () =>
+      Effect.gen(function* () {
+        const { code, text } = yield* tellStory(3)
+        assert.strictEqual(code, 0, text)
+        assert.match(text, /refreshes for 20 streams +1 +1 {2}✓/)
+        assert.notInclude(text, "✗")
+      }),
+    300_000
   )
 
   it.scopedLive("20 streams at once cost one refresh, in both programs", () =>

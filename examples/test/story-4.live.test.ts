@@ -26,7 +26,7 @@ describe("a table, a worker, a service, a consumer", () => {
           assert.match(text, /logins, so that the consumer has its token +1 +1 {2}✓/)
           assert.notInclude(text, "✗")
         }),
-      240_000
+      600_000
     )
   }
 
