@@ -31,7 +31,7 @@ export default defineConfig({
       // They keep a core busy: one for each.
       threads: { isolate: false, minThreads: 1, maxThreads: availableParallelism() },
       // They wait for leases, servers and processes most of the time.
-      forks: { minForks: 1, maxForks: 2 * availableParallelism() }
+      forks: { isolate: false, minForks: 1, maxForks: 2 * availableParallelism() }
     },
     projects: [
       {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { Schema } from "effect"
 
 /** One request the authorization server saw, and what came of it. Holds no secret: refresh tokens are fingerprints. */
@@ -33,3 +34,6 @@ export const LogEntry = Schema.Struct({
   issued: Schema.optional(Schema.String)
 })
 export type LogEntry = typeof LogEntry.Type
+
+/** What the log has in place of a refresh token. */
+export const fingerprint = (token: string): string => createHash("sha256").update(token).digest("hex").slice(0, 12)

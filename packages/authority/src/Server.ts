@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { createServer, type IncomingMessage } from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -6,7 +5,7 @@ import { Predicate, Schema, Struct } from "effect"
 import type { KoaContextWithOIDC, default as Provider } from "oidc-provider"
 import { Command, controlPath, type Reply } from "./Command.js"
 import type { Fault } from "./Fault.js"
-import type { LogEntry } from "./LogEntry.js"
+import { fingerprint, type LogEntry } from "./LogEntry.js"
 import { alreadyUsed, loginPath, makeProvider, type Settings } from "./Provider.js"
 
 /** A running authorization server, without Effect, so that a process of its own needs nothing more. */
@@ -139,8 +138,8 @@ const watch = (provider: Provider, state: State) => {
       alarm: facts?.detail === alreadyUsed,
       delivered: fault?._tag !== "Lose",
       active: Predicate.hasProperty(body, "active") ? body.active === true : undefined,
-      presented: fingerprint(text(params, "refresh_token")),
-      issued: fingerprint(text(body, "refresh_token"))
+      presented: fingerprinted(text(params, "refresh_token")),
+      issued: fingerprinted(text(body, "refresh_token"))
     })
     if (fault?._tag === "Slow") await pause(fault.after)
     if (fault?._tag === "Garble") {
@@ -244,7 +243,7 @@ const described = (body: string, request: IncomingMessage) => {
   return {
     client: form.get("client_id") ?? user,
     grantType: form.get("grant_type") ?? undefined,
-    presented: fingerprint(form.get("refresh_token") ?? undefined)
+    presented: fingerprinted(form.get("refresh_token") ?? undefined)
   }
 }
 
@@ -263,7 +262,7 @@ const present = <A extends object>(entry: A): A => {
 const text = (from: unknown, key: string): string | undefined =>
   Predicate.hasProperty(from, key) && typeof from[key] === "string" ? from[key] : undefined
 
-const fingerprint = (token: string | undefined): string | undefined =>
-  token === undefined ? undefined : createHash("sha256").update(token).digest("hex").slice(0, 12)
+const fingerprinted = (token: string | undefined): string | undefined =>
+  token === undefined ? undefined : fingerprint(token)
 
 const decodeCommand = Schema.decodeUnknownSync(Schema.parseJson(Command))

@@ -1,23 +1,30 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { Authority, clients as known, type LogEntry } from "@evertoken/authority"
+import { Authority, fingerprint, clients as known } from "@evertoken/authority"
 import { Effect, Redacted } from "effect"
 import { postgres } from "../../store-sql/test/Database.js"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { bundle } from "./Bin.js"
+import { judge, LEASE, LIFETIME, WINDOW } from "./judge.js"
 import { caller, environment } from "./Service.js"
 
 /** What happened. */
 export interface Report {
   readonly calls: number
+  /** Answers that no caller should get, but of grants that died for a reason that the log tells. */
   readonly failures: ReadonlyArray<string>
   readonly detours: number
+  /** How often a service said: try later. */
+  readonly waits: number
   readonly kills: number
   readonly refreshes: number
-  readonly alarms: number
   /** How often a refresh token came again that had brought tokens already. */
   readonly replays: number
-  /** Those of them that no process was killed before. */
+  /** Those of them that came because their holder was too slow for its lease. */
+  readonly overtaken: number
+  /** Grants that died of a replay after the window, while the whole fleet was as far behind as that. */
+  readonly starved: ReadonlyArray<string>
+  /** The replays that nothing explains. */
   readonly unexplained: ReadonlyArray<string>
   readonly inactive: number
   readonly exits: ReadonlyArray<number | null>
@@ -35,33 +42,33 @@ export const endToEnd = (options: {
   Effect.gen(function* () {
     const { url: database } = yield* postgres.open
     // Servers that rotate take an old refresh token for a moment, since answers get lost; so does this one.
-    const authority = yield* Authority.spawn({ lifetime: "20 seconds", replayWindow: "10 seconds" })
+    const authority = yield* Authority.spawn({ lifetime: `${LIFETIME} millis`, replayWindow: "10 seconds" })
     const main = yield* bundle
     const admin = caller("e2e", ["read", "put", "watch"])
     const fleet: Array<Member> = []
     for (const worker of [false, false, true, true]) {
       const port = yield* freePort
-      const config = {
+      const number = fleet.length
+      const config = (start: number) => ({
         listen: { port },
         connections: [
           {
             ...{ key: "*", grant: "refresh_token", tokenEndpoint: authority.tokenEndpoint },
-            ...{ clientId: "app", clientSecret: "env:APP_SECRET", replayWindow: "8 seconds" },
-            headers: { "user-agent": `member ${fleet.length}` }
+            ...{ clientId: "app", clientSecret: "env:APP_SECRET", replayWindow: `${WINDOW} millis` },
+            headers: { "user-agent": `member ${number}, start ${start}` }
           }
         ],
         callers: [admin.setting],
         policy: { lease: `${LEASE} millis` },
         worker: { every: "500 millis", listen: { port: 0 } },
         rate: { requests: 100_000, per: "1 second" }
-      }
-      fleet.push(
-        makeMember(main, worker, port, {
-          ...environment,
-          DATABASE_URL: database,
-          EVERTOKEN_CONFIG: JSON.stringify(config)
-        })
-      )
+      })
+      const env = (start: number) => ({
+        ...environment,
+        DATABASE_URL: database,
+        EVERTOKEN_CONFIG: JSON.stringify(config(start))
+      })
+      fleet.push(makeMember(main, worker, port, env))
     }
     yield* Effect.addFinalizer(() => Effect.sync(() => fleet.forEach((member) => void member.child?.kill("SIGKILL"))))
     yield* Effect.promise(() => Promise.all(fleet.map((member) => member.start())))
@@ -69,7 +76,7 @@ export const endToEnd = (options: {
     const headers = { authorization: `Bearer ${Redacted.value(admin.key)}` }
     const services = fleet.filter(({ worker }) => !worker)
     const keys = Array.from({ length: options.connections }, (_, at) => `tenant-${at}/app`)
-    yield* Effect.forEach(
+    const firsts = yield* Effect.forEach(
       keys,
       (key, at) =>
         Effect.gen(function* () {
@@ -79,19 +86,21 @@ export const endToEnd = (options: {
           const url = `http://127.0.0.1:${services[at % 2]?.port}/v1/token`
           const put = yield* Effect.promise(() => fetch(url, { method: "PUT", headers, body }))
           if (!put.ok) throw new Error(`put: ${put.status} ${yield* Effect.promise(() => put.text())}`)
+          return fingerprint(secrets.refreshToken)
         }),
       { concurrency: 4 }
     )
 
-    const state = { calls: 0, detours: 0, inactive: 0, failures: [] as string[], over: false }
+    const failed: Array<{ readonly key: string; readonly what: string }> = []
+    const state = { calls: 0, detours: 0, waits: 0, inactive: 0, over: false }
     const client = async (number: number) => {
       for (let turn = number; !state.over; turn++) {
         const key = keys[(turn * 7 + number * 13) % keys.length] ?? ""
         const order = turn % 2 === 0 ? services : [...services].reverse()
         state.calls++
         const answer = await ask(order, key, headers, state)
-        if (answer === undefined) state.failures.push(`${key}: no service answered`)
-        else if (answer.status !== 200) state.failures.push(`${key}: ${answer.status} ${answer.text.slice(0, 200)}`)
+        if (answer === undefined) failed.push({ key, what: "no service answered" })
+        else if (answer.status !== 200) failed.push({ key, what: `${answer.status} ${answer.text.slice(0, 200)}` })
         else if (turn % 25 === 0) {
           const token = String(JSON.parse(answer.text).accessToken)
           if (!(await isActive(authority, token))) state.inactive++
@@ -102,12 +111,13 @@ export const endToEnd = (options: {
     const clients = Array.from({ length: options.clients }, (_, at) => client(at))
     const end = Date.now() + options.seconds * 1_000
     const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
-    const kills: Array<Kill> = []
+    const killed = new Map<string, number>()
     yield* Effect.promise(async () => {
-      for (let turn = 0; Date.now() < end; turn++) {
+      // However long it takes: each of them once at least.
+      for (let turn = 0; turn < fleet.length || Date.now() < end; turn++) {
         await pause(Math.min(2_000, options.seconds * 50))
         const member = fleet[turn % fleet.length]
-        kills.push({ agent: `member ${turn % fleet.length}`, at: Date.now() })
+        killed.set(`member ${turn % fleet.length}, start ${member?.starts}`, Date.now())
         await member?.kill()
         await pause(500)
         await member?.start()
@@ -117,62 +127,44 @@ export const endToEnd = (options: {
     })
     const exits = yield* Effect.promise(() => Promise.all(fleet.map((member) => member.stop())))
     const requests = yield* authority.tokenRequests
-    const { calls, detours, failures, inactive } = state
+    const { calls, detours, inactive, waits } = state
+    const { dead, ...replays } = judge(requests, killed)
+    const excused = new Set(keys.filter((_, at) => dead.has(firsts[at] ?? "")))
     const report: Report = {
-      ...{ calls, detours, failures, inactive, exits },
-      kills: kills.length,
-      refreshes: requests.filter(({ outcome }) => outcome === "ok").length,
-      alarms: requests.filter(({ alarm }) => alarm).length,
-      ...again(requests, kills)
+      ...{ calls, detours, inactive, waits, exits, ...replays },
+      failures: failed.filter(({ key }) => !excused.has(key)).map(({ key, what }) => `${key}: ${what}`),
+      kills: killed.size,
+      refreshes: requests.filter(({ outcome }) => outcome === "ok").length
     }
     return report
   })
 
-interface Kill {
-  readonly agent: string
-  readonly at: number
-}
-
-/** The refresh tokens that came again, and whether whoever sent them first was killed about that time. */
-const again = (requests: ReadonlyArray<LogEntry>, kills: ReadonlyArray<Kill>) => {
-  const spent = new Map<string, LogEntry>()
-  const unexplained: Array<string> = []
-  let replays = 0
-  for (const entry of [...requests].sort((a, b) => a.at - b.at)) {
-    const { alarm, at, outcome, presented } = entry
-    if (presented === undefined) continue
-    const first = spent.get(presented)
-    if (first !== undefined) {
-      replays++
-      const since = kills.filter(({ agent }) => agent === first.agent).map(({ at }) => first.at - at)
-      const told = `${presented} of ${first.agent}: again after ${at - first.at} ms; killed ${since.join(", ")} ms before`
-      const [from, to] = [first.at - LEASE, first.at + first.took + LEASE]
-      if (!kills.some(({ agent, at }) => agent === first.agent && from <= at && at <= to)) unexplained.push(told)
-      if (alarm) console.log(`alarm: ${told}`)
-    } else if (outcome === "ok") spent.set(presented, entry)
-  }
-  return { replays, unexplained }
-}
-
-const LEASE = 2_000
-
 interface Member {
   readonly worker: boolean
   readonly port: number
+  /** How often it was started. */
+  starts: number
   child: ChildProcess | undefined
   readonly start: () => Promise<void>
   readonly kill: () => Promise<void>
   readonly stop: () => Promise<number | null>
 }
 
-const makeMember = (main: string, worker: boolean, port: number, env: Record<string, string>): Member => {
+const makeMember = (
+  main: string,
+  worker: boolean,
+  port: number,
+  env: (start: number) => Record<string, string>
+): Member => {
   const member: Member = {
     worker,
     port,
+    starts: 0,
     child: undefined,
     start: async () => {
+      member.starts++
       const child = spawn(process.execPath, [main, worker ? "--worker-only" : "--no-worker"], {
-        env: { PATH: process.env.PATH, ...env },
+        env: { PATH: process.env.PATH, ...env(member.starts) },
         stdio: ["ignore", "pipe", "inherit"]
       })
       member.child = child
@@ -198,23 +190,29 @@ const makeMember = (main: string, worker: boolean, port: number, env: Record<str
   return member
 }
 
-/** Asks one service, and where that one is not there, the other. */
+/** Asks one service, and where that one is not there, the other; later where it says so. */
 const ask = async (
   services: ReadonlyArray<Member>,
   key: string,
   headers: Record<string, string>,
-  state: { detours: number }
+  state: { detours: number; waits: number }
 ) => {
-  for (const { port } of services) {
-    try {
-      const url = `http://127.0.0.1:${port}/v1/token?key=${encodeURIComponent(key)}`
-      const response = await fetch(url, { headers, signal: AbortSignal.timeout(40_000) })
-      return { status: response.status, text: await response.text() }
-    } catch {
-      state.detours++
+  let said: { readonly status: number; readonly text: string } | undefined
+  for (let tries = 0; tries < 10; tries++) {
+    for (const { port } of services) {
+      try {
+        const url = `http://127.0.0.1:${port}/v1/token?key=${encodeURIComponent(key)}`
+        const response = await fetch(url, { headers, signal: AbortSignal.timeout(120_000) })
+        said = { status: response.status, text: await response.text() }
+        if (response.status !== 503) return said
+        state.waits++
+      } catch {
+        state.detours++
+      }
     }
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
   }
-  return undefined
+  return said
 }
 
 const isActive = async ({ introspectionEndpoint }: Authority["Type"], token: string) => {

@@ -1,0 +1,66 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { LogEntry } from "@evertoken/authority"
+import { judge, LEASE, LIFETIME } from "./judge.js"
+
+describe("what a log says of a refresh token that came again", () => {
+  const first = request("1", "2", 10_000)
+
+  it("nothing is said where none did", () => {
+    const log = [first, request("2", "3", 20_000)]
+    assert.deepInclude(judge(log, none), { replays: 0, unexplained: [], starved: [] })
+  })
+
+  it("in its window, after its process was killed, it is explained", () => {
+    const again = request("1", "2b", 13_000, { agent: "b" })
+    assert.deepInclude(judge([first, again], new Map([["a", 10_100]])), { replays: 1, overtaken: 0, unexplained: [] })
+  })
+
+  it("a holder that lives may be overtaken once its lease ran out, and not before", () => {
+    const [late, soon] = [LEASE, LEASE - 1].map((since) => request("1", "2b", 10_000 + since, { agent: "b" }))
+    assert.deepInclude(judge([first, ...(late ? [late] : [])], none), { overtaken: 1, unexplained: [] })
+    const [told = ""] = judge([first, ...(soon ? [soon] : [])], none).unexplained
+    assert.include(told, "its holder was alive and had its lease")
+  })
+
+  it("an answer that did not arrive explains it", () => {
+    const again = request("1", "2b", 10_500, { agent: "b" })
+    assert.deepInclude(judge([{ ...first, delivered: false }, again], none), { replays: 1, unexplained: [] })
+  })
+
+  it("nothing explains it once what it brought is in use, whoever was killed", () => {
+    const log = [first, request("2", "3", 20_000, { agent: "b" }), request("1", "2b", 21_000, { agent: "b" })]
+    const [told = ""] = judge(log, new Map([["a", 10_100]])).unexplained
+    assert.include(told, "what it had brought was in use")
+  })
+
+  describe("after its window", () => {
+    const killed = new Map([["a", 10_100]])
+    const late = request("1", undefined, 31_000, { agent: "b", alarm: true, outcome: "refused" })
+    /** Ten other keys, each renewed at this age in between. */
+    const others = (age: number) =>
+      Array.from({ length: 10 }, (_, at) => [
+        request(`${at}-1`, `${at}-2`, 12_000 + at - age),
+        request(`${at}-2`, `${at}-3`, 12_000 + at)
+      ]).flat()
+
+    it("nothing explains it where all others were renewed in time: nobody looked", () => {
+      const { dead, starved, unexplained } = judge([first, ...others(LIFETIME / 2), late], killed)
+      assert.deepStrictEqual([starved, unexplained.length, [...dead]], [[], 1, ["1"]])
+      assert.include(unexplained[0], "nobody looked at it in its window")
+    })
+
+    it("a starved machine explains it where the others were as late", () => {
+      const { dead, starved, unexplained } = judge([first, ...others(LIFETIME), late], killed)
+      assert.deepStrictEqual([starved.length, unexplained, [...dead]], [1, [], ["1"]])
+    })
+  })
+})
+
+const none = new Map<string, number>()
+
+function request(presented: string, issued: string | undefined, at: number, more: Partial<LogEntry> = {}): LogEntry {
+  return {
+    ...{ endpoint: "token", at, took: 5, agent: "a", outcome: "ok", alarm: false, delivered: true, presented, issued },
+    ...more
+  }
+}
