@@ -324,16 +324,12 @@ describe("what goes wrong", () => {
   })
 
   holds("with the options is an InvalidOption, and get works without them", fine, async ({ clientWith, origin }) => {
-    for (const [options, option] of [
-      [{}, "origins"],
-      [{ baseUrl: "nowhere" }, "baseUrl"]
-    ] as const) {
-      const client = clientWith(options)
-      const error = await caught(client.fetch(`${origin}/a`))
-      assert.instanceOf(error, InvalidOption)
-      assert.strictEqual(error.option, option)
-      assert.strictEqual((await client.get()).generation, (await client.get()).generation)
-    }
+    const client = clientWith({})
+    const error = await caught(client.fetch(`${origin}/a`))
+    assert.instanceOf(error, InvalidOption)
+    assert.strictEqual(error.option, "origins")
+    assert.strictEqual((await client.get()).generation, (await client.get()).generation)
+    assert.throws(() => clientWith({ baseUrl: "nowhere" }), InvalidOption, /"baseUrl"/)
   })
 })
 
