@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { LogEntry } from "@evertoken/authority"
-import { judge, LEASE, LIFETIME } from "./judge.js"
+import { LEASE, LIFETIME, judge as of } from "./judge.js"
 
 describe("what a log says of a refresh token that came again", () => {
   const first = request("1", "2", 10_000)
@@ -36,25 +36,30 @@ describe("what a log says of a refresh token that came again", () => {
   describe("after its window", () => {
     const killed = new Map([["a", 10_100]])
     const late = request("1", undefined, 31_000, { agent: "b", alarm: true, outcome: "refused" })
-    /** Ten other keys, each renewed at this age in between. */
-    const others = (age: number) =>
-      Array.from({ length: 10 }, (_, at) => [
-        request(`${at}-1`, `${at}-2`, 12_000 + at - age),
-        request(`${at}-2`, `${at}-3`, 12_000 + at)
-      ]).flat()
+    /** Nine other keys, each renewed once in each of these intervals. */
+    const others = (...ages: ReadonlyArray<number>) =>
+      Array.from({ length: 9 }, (_, key) => {
+        const begins = 12_000 + key - (ages[0] ?? 0)
+        const at = (turn: number) => begins + ages.slice(0, turn).reduce((sum, age) => sum + age, 0)
+        return [0, ...ages].map((_, turn) => request(`${key}-${turn}`, `${key}-${turn + 1}`, at(turn)))
+      }).flat()
 
     it("nothing explains it where all others were renewed in time: nobody looked", () => {
-      const { dead, starved, unexplained } = judge([first, ...others(LIFETIME / 2), late], killed)
+      const { dead, starved, unexplained } = judge([first, ...others(LIFETIME / 2, LIFETIME / 2), late], killed)
       assert.deepStrictEqual([starved, unexplained.length, [...dead]], [[], 1, ["1"]])
       assert.include(unexplained[0], "nobody looked at it in its window")
     })
 
-    it("a starved machine explains it where the others were as late", () => {
-      const { dead, starved, unexplained } = judge([first, ...others(LIFETIME), late], killed)
-      assert.deepStrictEqual([starved.length, unexplained, [...dead]], [1, [], ["1"]])
+    it("a starved machine explains it where the others were late, or not renewed at all", () => {
+      for (const ages of [[LIFETIME, LIFETIME / 2], [LIFETIME / 2], []]) {
+        const { dead, starved, unexplained } = judge([first, ...others(...ages), late], killed)
+        assert.deepStrictEqual([starved.length, unexplained, [...dead]], [1, [], ["1"]])
+      }
     })
   })
 })
+
+const judge = (log: ReadonlyArray<LogEntry>, killed: ReadonlyMap<string, number>) => of(log, killed, 10)
 
 const none = new Map<string, number>()
 

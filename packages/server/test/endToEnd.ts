@@ -128,7 +128,7 @@ export const endToEnd = (options: {
     const exits = yield* Effect.promise(() => Promise.all(fleet.map((member) => member.stop())))
     const requests = yield* authority.tokenRequests
     const { calls, detours, inactive, waits } = state
-    const { dead, ...replays } = judge(requests, killed)
+    const { dead, ...replays } = judge(requests, killed, keys.length)
     const excused = new Set(keys.filter((_, at) => dead.has(firsts[at] ?? "")))
     const report: Report = {
       ...{ calls, detours, inactive, waits, exits, ...replays },

@@ -5,7 +5,7 @@ import type { LogEntry } from "@evertoken/authority"
  * a pair that was in use must never be followed by its predecessor; one that was not was lost with its process, whose
  * answer did not arrive, or whose lease ran out before it had saved it.
  */
-export const judge = (requests: ReadonlyArray<LogEntry>, killed: ReadonlyMap<string, number>) => {
+export const judge = (requests: ReadonlyArray<LogEntry>, killed: ReadonlyMap<string, number>, connections: number) => {
   const log = [...requests].sort((a, b) => a.at - b.at)
   const issuedAt = new Map(log.map(({ at, issued, took }) => [issued, at + took]))
   const spent = new Map<string, LogEntry>()
@@ -34,13 +34,13 @@ export const judge = (requests: ReadonlyArray<LogEntry>, killed: ReadonlyMap<str
     }
     if (!alarm) continue
     dead.add(first.get(presented) ?? presented)
-    // Whether the others were as late: each is renewed at half of its life, unless the machine cannot keep up.
-    const ages = log
-      .filter((other) => other.at > before.at && other.at < at && other.presented !== presented)
-      .map((other) => other.at - (issuedAt.get(other.presented) ?? other.at))
+    // Each of the others is renewed at half of its life, unless the machine cannot keep up.
+    const others = log.filter((other) => other.at > before.at && other.at < at && other.presented !== presented)
+    const due = (connections * since) / (LIFETIME / 2)
+    const ages = others.map((other) => other.at - (issuedAt.get(other.presented) ?? other.at))
     const late = ages.filter((age) => age > LIFETIME / 2 + (WINDOW - LEASE) / 2).length
-    const text = `${told}; ${late} of ${ages.length} others were late then, too`
-    if (late * 4 >= ages.length) starved.push(text)
+    const text = `${told}; of ${Math.round(due)} renewals due meanwhile ${others.length} were made, ${late} of them late`
+    if (others.length < 0.8 * due || late * 4 >= others.length) starved.push(text)
     else unexplained.push(`${text}: nobody looked at it in its window`)
   }
   return { replays, overtaken, starved, unexplained, dead }
