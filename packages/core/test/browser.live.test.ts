@@ -16,7 +16,7 @@ describe("a browser", () => {
     Effect.gen(function* () {
       const { metafile } = yield* bundle("../src/index.ts")
       const inputs = Object.keys(metafile.inputs)
-      assert.isTrue(inputs.some((path) => path.endsWith("core/src/TokenEngine.ts")))
+      assert.isTrue(inputs.some((path) => path.endsWith("core/src/provider/TokenCache.ts")))
       const outside = Object.values(metafile.inputs).flatMap(({ imports }) =>
         imports.filter(({ external }) => external).map(({ path }) => path)
       )
