@@ -1,17 +1,28 @@
 /** One process of the soak: callers of several keys on the shared store. It tells how it is doing, a line of JSON each. */
 import { createInterface } from "node:readline"
-import { FetchHttpClient } from "@effect/platform"
-import { PgClient } from "@effect/sql-pg"
+import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform"
 import { clients } from "@evertoken/authority"
-import { OAuth2, RefreshPolicy, TokenCipher, TokenProvider, type TokenProviderOptions } from "@evertoken/core"
+import { OAuth2, RefreshPolicy, TokenCipher, TokenProvider } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Clock, Config, Effect, Layer, Random, Redacted, Schedule } from "effect"
+import { Clock, Config, Effect, Layer, Random, Redacted, Schedule, Stream } from "effect"
+import { connection } from "./Connection.js"
 
-const [url = "", table = "", tokenEndpoint = "", introspection = "", keyList = ""] = process.argv.slice(2)
+const [url = "", table = "", tokenEndpoint = "", introspection = "", keyList = "", agent = ""] = process.argv.slice(2)
 const keys = keyList.split(",")
+/** The most milliseconds between two calls: about 60 a second for all keys together. */
+const REST = Math.max(200, keys.length * 60)
 const basic = Buffer.from(`api:${Redacted.value(clients.api.clientSecret)}`).toString("base64")
 
-const tally = { gets: 0, waits: 0, checked: 0, ended: 0, lastSecond: 0, older: 0, failed: {} as Record<string, number> }
+const tally = {
+  gets: 0,
+  waits: 0,
+  checked: 0,
+  ended: 0,
+  lastSecond: 0,
+  older: 0,
+  restored: 0,
+  failed: {} as Record<string, number>
+}
 const count = (name: string) => {
   tally.failed[name] = (tally.failed[name] ?? 0) + 1
 }
@@ -70,7 +81,7 @@ const caller = (provider: TokenProvider["Type"]) => {
     Effect.catchAll((error) =>
       Effect.sync(() => count("reason" in error ? `${error._tag}: ${error.reason}` : error._tag))
     ),
-    Effect.zipRight(Effect.flatMap(Random.nextIntBetween(0, 200), (millis) => Effect.sleep(millis))),
+    Effect.zipRight(Effect.flatMap(Random.nextIntBetween(0, REST), (millis) => Effect.sleep(millis))),
     Effect.forever
   )
 }
@@ -83,22 +94,37 @@ const report = Effect.sync(() => {
 }).pipe(Effect.repeat(Schedule.spaced("5 seconds")))
 
 const main = Effect.gen(function* () {
-  const source: TokenProviderOptions["source"] = Effect.provide(
+  const source = yield* Effect.provide(
     Effect.mapError(
       OAuth2.refreshToken({ ...clients.app, tokenEndpoint, replayWindow: "1 minute" }),
       (error): never => {
         throw error
       }
     ),
-    FetchHttpClient.layer
+    Layer.effect(
+      HttpClient.HttpClient,
+      Effect.map(HttpClient.HttpClient, HttpClient.mapRequest(HttpClientRequest.setHeader("user-agent", agent)))
+    ).pipe(Layer.provide(FetchHttpClient.layer))
   )
   const policy = RefreshPolicy.make({
     ahead: RefreshPolicy.beforeExpiry("3 seconds"),
     lease: "3 seconds",
     timeout: "5 seconds"
   })
+  const unsaved = new Set<string>()
   for (const key of keys) {
-    const provider = yield* TokenProvider.make({ key, source, policy })
+    const provider = yield* TokenProvider.make({ key, source: Effect.succeed(source), policy })
+    yield* Effect.forkScoped(
+      Stream.runForEach(provider.events, (event) =>
+        Effect.sync(() => {
+          if (event._tag === "Restored") tally.restored++
+          if (event._tag === "SaveFailed") unsaved.add(key)
+          else if (event._tag !== "Saved" || !unsaved.delete(key)) return
+          // Written at once, so that whoever kills this process knows what went with it.
+          process.stdout.write(`${JSON.stringify({ unsaved: unsaved.size })}\n`)
+        })
+      )
+    )
     yield* Effect.forkScoped(Effect.all([caller(provider), caller(provider)], { concurrency: "unbounded" }))
   }
   yield* report
@@ -106,10 +132,9 @@ const main = Effect.gen(function* () {
 
 const cipher = TokenCipher.config(Config.succeed(Redacted.make(`soak=${"A".repeat(43)}`)))
 // Paused while it connects, it finds that the connection took too long.
-const Store = Layer.provide(
-  SqlTokenStore.layer({ encryption: cipher, table }),
-  PgClient.layer({ url: Redacted.make(url) })
-).pipe(Layer.retry(Schedule.spaced("1 second")))
+const Store = Layer.provide(SqlTokenStore.layer({ encryption: cipher, table }), connection(url)).pipe(
+  Layer.retry(Schedule.spaced("1 second"))
+)
 createInterface(process.stdin)
   .on("line", (line) => step(Number(line)))
   .once("close", () => process.exit(0))
