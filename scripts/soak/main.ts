@@ -29,7 +29,7 @@ const { values } = parseArgs({
     processes: { type: "string", default: "4" },
     keys: { type: "string", default: "200" },
     /** Seconds that an access token lives. */
-    lifetime: { type: "string", default: "30" }
+    lifetime: { type: "string", default: "60" }
   }
 })
 const minutes = Number(values.minutes)
@@ -146,11 +146,12 @@ const soak = Effect.gen(function* () {
   })
   yield* Effect.gen(function* () {
     const store = yield* TokenStore
-    for (const key of keys) {
+    const put = Effect.fnUntraced(function* (key: string) {
       const { accessToken, expiresIn, refreshToken } = yield* server.mint({ account: key })
       const tokens = TokenSet.make({ accessToken, refreshToken, expiresIn }).obtained(Date.now())
       yield* store.put(key, tokens, undefined)
-    }
+    })
+    yield* Effect.forEach(keys, put, { concurrency: 8 })
   }).pipe(Effect.provide(Store(url)))
 
   const through = url.startsWith("file:") ? undefined : new URL(url)
@@ -170,9 +171,11 @@ const soak = Effect.gen(function* () {
   const failovers: Array<number> = []
   const faults: ReadonlyArray<Fault> = [unavailable, lost(), slowAnswer("3 seconds"), slowAnswer("8 seconds")]
   const QUIET = 75_000
+  console.error(`${keys.length} keys are put`)
   // No harm before all are at work.
   const atWork = Effect.sync(() => places.every(({ lines }) => lines.some(({ gets }) => gets > 0)))
   yield* Effect.repeat(Effect.delay(atWork, "200 millis"), { until: (all) => all })
+  console.error("all processes are at work")
   const until = Date.now() + minutes * 60_000
   const harm = Effect.gen(function* () {
     while (Date.now() < until - QUIET) {
