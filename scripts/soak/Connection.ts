@@ -7,4 +7,4 @@ import { type Layer, Redacted } from "effect"
 export const connection = (url: string): Layer.Layer<SqlClient.SqlClient, unknown> =>
   url.startsWith("file:")
     ? SqliteClient.layer({ filename: url.slice("file:".length) })
-    : PgClient.layer({ url: Redacted.make(url), connectTimeout: "5 seconds" })
+    : PgClient.layer({ url: Redacted.make(url), connectTimeout: "30 seconds" })
