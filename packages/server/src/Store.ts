@@ -50,7 +50,10 @@ const told = <A, E, R>(settings: Keeping, effect: Effect.Effect<A, E | TokenStor
     (error) =>
       Effect.gen(function* () {
         const { setting } = yield* addressOf(settings)
-        const tables = yield* Effect.orElseSucceed(SqlTokenStore.tables(), () => "ready" as const)
+        const tables = yield* SqlTokenStore.tables().pipe(
+          Effect.timeout("2 seconds"),
+          Effect.orElseSucceed(() => "ready" as const)
+        )
         return yield* tables === "ready" ? error : unready(setting, tables)
       })
   )
