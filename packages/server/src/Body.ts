@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http"
 import type { HttpServerRequest } from "@effect/platform"
-import { NodeHttpServerRequest } from "@effect/platform-node"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Either, ParseResult, Predicate, Schema } from "effect"
 import { BadRequest, BodyTimeout, TooLarge } from "./Api.js"
 import { meant } from "./Names.js"

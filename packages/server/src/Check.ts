@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { TokenEndpointError, TokenSet, TokenStore } from "@evertoken/core"
 import { Duration, Effect, Either, Layer, Logger, LogLevel } from "effect"
 import * as Listener from "./Listener.js"

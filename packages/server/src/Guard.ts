@@ -1,5 +1,5 @@
 import { HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServerRequest } from "@effect/platform-node"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Clock, Duration, Effect, Layer, Metric, Option, Redacted, type Scope } from "effect"
 import { Authenticate, BadRequest, CurrentCaller, Forbidden, TooManyRequests, Unauthenticated } from "./Api.js"
 import { type Caller, fingerprint, makeFind, may, type Verb } from "./ApiKeys.js"

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http"
 import { HttpServer } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Layer, Runtime, type Scope } from "effect"
 import { rarely } from "./Log.js"
 import { SettingsError } from "./Settings.js"

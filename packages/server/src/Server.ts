@@ -1,5 +1,5 @@
 import { HttpServer } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { RefreshPolicy, TokenProviders, TokenStore, TokenWorker } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Layer } from "effect"
