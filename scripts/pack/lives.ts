@@ -44,7 +44,7 @@ export const live = async (
       () => false
     )
     if (answered) break
-    if (tries === 200 || child.exitCode !== null) {
+    if (tries === 600 || child.exitCode !== null) {
       child.kill("SIGKILL")
       throw new Error(`${command} ${args.join(" ")} does not serve:\n${output}`)
     }
