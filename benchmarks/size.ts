@@ -6,9 +6,12 @@ import type { Row } from "./measure.js"
 const PEERS = ["effect", "effect/*", "@effect/platform", "@effect/platform/*"]
 
 const row = async (what: string, contents: string, most: number): Promise<Row> => {
-  const { outputFiles } = await build({
+  const { metafile, outputFiles } = await build({
     stdin: { contents, resolveDir: import.meta.dirname, loader: "ts" },
     bundle: true,
+    splitting: true,
+    metafile: true,
+    outdir: "/",
     minify: true,
     write: false,
     format: "esm",
@@ -16,7 +19,16 @@ const row = async (what: string, contents: string, most: number): Promise<Row> =
     conditions: ["@evertoken/source"],
     external: PEERS
   })
-  const kilobytes = gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length / 1_000
+  // What is loaded at first: not what an import() brings once it is needed.
+  const first = new Set(Object.keys(metafile.outputs).filter((path) => path.endsWith("stdin.js")))
+  for (const path of first) {
+    for (const { kind, path: next } of metafile.outputs[path]?.imports ?? [])
+      if (kind === "import-statement") first.add(next)
+  }
+  const bytes = outputFiles
+    .filter(({ path }) => [...first].some((name) => path.endsWith(`/${name.split("/").pop()}`)))
+    .map(({ contents }) => gzipSync(contents, { level: 9 }).length)
+  const kilobytes = bytes.reduce((sum, size) => sum + size, 0) / 1_000
   return {
     what: `${what}, minified and gzipped`,
     wall: `${kilobytes.toFixed(1)} kB`,
