@@ -5,6 +5,8 @@ export interface Mutation {
   /** Found exactly once in the file. */
   readonly find: string
   readonly replace: string
+  /** A history that the simulator saw it in. */
+  readonly seed?: number
   /** Where the simulator does not see it: the test file that does, and a part of the title. */
   readonly test?: readonly [file: string, title: string]
 }
@@ -22,6 +24,8 @@ const provider = "packages/core/src/provider/TokenProvider.ts"
 const tokenSet = "packages/core/src/model/TokenSet.ts"
 const limits = "packages/core/src/model/SourceLimits.ts"
 const direct = "packages/core/src/transport/DirectHttpClient.ts"
+const availability = "packages/core/src/refresh/StoreAvailability.ts"
+const entries = "packages/core/src/provider/CacheEntry.ts"
 const memory = "packages/store-memory/src/MemoryTokenStore.ts"
 
 export const mutations: ReadonlyArray<Mutation> = [
@@ -347,5 +351,119 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "(size) => size <= LARGEST,",
     replace: "(size) => size <= LARGEST * 100,",
     test: ["packages/core/test/DirectHttpClient.test.ts", "one MiB"]
+  },
+  // K1: what dies or is interrupted between the answer and the saved row.
+  {
+    name: "take a source that died for one that did nothing",
+    file: exchanging,
+    find: '(error._tag === "TokenSourceDefect" || (',
+    replace: "(("
+  },
+  {
+    name: "take a source that was interrupted for one that was not asked",
+    file: exchanging,
+    find: 'return defect("was interrupted by itself")',
+    replace: 'return Either.left(new TokenEndpointError({ reason: "unreachable" }))'
+  },
+  {
+    name: "believe whatever a source answers",
+    file: exchanging,
+    find: "if (!(value instanceof TokenSet)) return defect(",
+    replace: "if (false) return defect("
+  },
+  {
+    name: "nobody goes on to save",
+    file: protocol,
+    find: "return Effect.ensuring(saved(slot, record, by, held), keepSaving(slot))",
+    replace: "return saved(slot, record, by, held)"
+  },
+  {
+    name: "let a store that throws end the attempt",
+    file: availability,
+    find: "Effect.matchCauseEffect(Effect.suspend(effect), {",
+    replace: "Effect.matchCauseEffect(effect(), {"
+  },
+  // K2: a handle is its key.
+  {
+    name: "hand out what an older handle has",
+    file: provider,
+    find: "    held = engine.standing(held)\n",
+    replace: ""
+  },
+  {
+    name: "put through an older handle only there",
+    file: engine,
+    find: "const entry = standing(given)\n    const { key, removals } = entry",
+    replace: "const entry = given\n    const { key, removals } = entry"
+  },
+  {
+    name: "log out through an older handle only there",
+    file: engine,
+    find: "const entry = standing(given)\n    const { key } = entry\n    if (closed)",
+    replace: "const entry = given\n    const { key } = entry\n    if (closed)"
+  },
+  {
+    name: "obtain for an older handle only there",
+    file: engine,
+    find: "const entry = standing(given)\n      if (closed)",
+    replace: "const entry = given\n      if (closed)"
+  },
+  // K7: what began before a logout or a login changes nothing after it.
+  {
+    name: "join the flight of before a login or a logout",
+    file: engine,
+    find: "    next.repairs = entry.repairs\n",
+    replace: "    next.repairs = entry.repairs\n    next.flight = entry.flight\n"
+  },
+  // K4: clocks that are set.
+  {
+    name: "a halt from a clock that went back lasts",
+    file: entries,
+    find: "halt.at <= now && now < halt.until",
+    replace: "now < halt.until"
+  },
+  {
+    name: "believe a doubt from the future",
+    file: planning,
+    find: "view.intentAt <= now && ",
+    replace: ""
+  },
+  // What a lease says, and generations.
+  {
+    name: "take a silence of the store for none",
+    file: availability,
+    find: "else if (isSilence && ",
+    replace: "else if (answeredAt === now && "
+  },
+  {
+    name: "send without a look at the lease",
+    file: exchanging,
+    find: "Effect.zipRight(lease.fence, asked)",
+    replace: "asked"
+  },
+  {
+    name: "adopt a row that is older than what is known",
+    file: protocol,
+    find: "if (view?.tokens === undefined || isOlder(view, slot)) return undefined",
+    replace: "if (view?.tokens === undefined) return undefined"
+  },
+  {
+    name: "do not put newer tokens over an older row",
+    file: protocol,
+    find: "if (slot.current !== undefined && view !== undefined && isOlder(view, slot)) {",
+    replace: "if (slot.current === undefined && view !== undefined && isOlder(view, slot)) {"
+  },
+  {
+    name: "forget how high generations were",
+    file: memory,
+    find: "row: rows.get(key), floor: highest }",
+    replace: "row: rows.get(key) }"
+  },
+  {
+    name: "two savers a key",
+    file: savings,
+    find: "if (slot.hasSaver || slot.unsaved === undefined)",
+    replace: "if (slot.unsaved === undefined)",
+    test: ["packages/core/test/Loss.test.ts", "one fiber a key"]
   }
 ]

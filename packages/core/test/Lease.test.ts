@@ -35,6 +35,23 @@ describe("P4: an outage of the store loses no grant", () => {
     )
   }
 
+  holds("a process that did not ask while it was away waits for the holder too", () =>
+    Effect.gen(function* () {
+      const { a, b, heal, hurt, server } = yield* two("10 seconds")
+      yield* TestClock.adjust("11 seconds")
+      hurt((operation, _, does) => (operation === "commit" ? Effect.fail("away") : does))
+      assert.strictEqual(yield* value(a.get), "access-2")
+      hurt(() => Effect.fail("away"))
+      yield* TestClock.adjust("30 seconds")
+      heal()
+      const asked = yield* Effect.fork(b.get)
+      for (let tenth = 0; tenth < 50; tenth++) yield* TestClock.adjust("100 millis")
+      assert.strictEqual(server.alarms, 0)
+      assert.isTrue(server.isLive)
+      yield* Fiber.join(asked)
+    })
+  )
+
   holds("a holder that died in the outage is waited for no longer than a holder needs to save", () =>
     Effect.gen(function* () {
       let dies = true

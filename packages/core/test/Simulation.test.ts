@@ -147,5 +147,8 @@ const plain: Setup = {
   alarmEndsAccess: false,
   lease: 10,
   timeout: 10,
-  wait: 30
+  wait: 30,
+  idle: undefined,
+  prepares: 0,
+  limited: false
 }

@@ -1,11 +1,15 @@
 /** Hands out items in the order of their time; an item that is put again counts at its newest time only. */
 export class DueQueue<A extends { dueAt: number }> {
-  private readonly heap: Array<{ readonly at: number; readonly item: A }> = []
+  private heap: Array<{ readonly at: number; readonly item: A }> = []
+  /** How many items are in it: the rest of the heap has been put again or taken out. */
+  private live = 0
 
   /** Puts `item` at `at`; `Infinity` takes it out. True where it is now the first. */
   put(item: A, time: number): boolean {
     const at = Math.ceil(time)
+    this.live += Number(at < Number.POSITIVE_INFINITY) - Number(item.dueAt < Number.POSITIVE_INFINITY)
     item.dueAt = at
+    if (this.heap.length > SLACK && this.heap.length > 2 * this.live) this.compact()
     if (at === Number.POSITIVE_INFINITY) return false
     this.heap.push({ at, item })
     for (let index = this.heap.length - 1; index > 0; ) {
@@ -23,6 +27,7 @@ export class DueQueue<A extends { dueAt: number }> {
     const first = this.heap[0]
     if (first === undefined || first.at > now) return undefined
     this.drop()
+    this.live--
     first.item.dueAt = Number.POSITIVE_INFINITY
     return first.item
   }
@@ -49,6 +54,14 @@ export class DueQueue<A extends { dueAt: number }> {
       this.drop()
   }
 
+  /** Leaves nothing but what counts; in order, which is a heap. */
+  private compact(): void {
+    const seen = new Set<A>()
+    const counts = ({ at, item }: { readonly at: number; readonly item: A }) =>
+      item.dueAt === at && !seen.has(item) && seen.add(item).has(item)
+    this.heap = this.heap.filter(counts).sort((a, b) => a.at - b.at)
+  }
+
   private drop(): void {
     this.swap(0, this.heap.length - 1)
     this.heap.pop()
@@ -61,3 +74,5 @@ export class DueQueue<A extends { dueAt: number }> {
     }
   }
 }
+
+const SLACK = 64

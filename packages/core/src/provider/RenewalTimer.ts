@@ -60,8 +60,13 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
   return { plan, cancel, run }
 }
 
-/** A token that nothing is planned for is looked at until it ends all the same, so that steps of the clock are seen. */
-const nextLook = (current: Current, planned: number): number => (Number.isFinite(planned) ? planned : current.expiresAt)
+/**
+ * A token that nothing is planned for is looked at until it ends all the same, so that steps of the clock are seen. None
+ * is renewed by itself sooner than a while after it came, however soon it ends: one of the clocks or units is wrong then.
+ */
+const nextLook = ({ expiresAt, token }: Current, planned: number): number =>
+  Math.max(Number.isFinite(planned) ? planned : expiresAt, token.obtainedAt + SPACING)
 
 const TICK = Duration.toMillis("1 minute")
+const SPACING = Duration.toMillis("2 seconds")
 const STEP = Duration.toMillis("1 second")

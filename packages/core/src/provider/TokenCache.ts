@@ -57,8 +57,16 @@ export interface TokenEngine {
   readonly standing: (entry: Entry) => Entry
   /** Lets go of the keys that nobody used since `before` (epoch milliseconds) and that have nothing under way. */
   readonly release: (before: number) => Effect.Effect<void>
-  /** A valid token, waited for until `until` (epoch milliseconds) at most; newer than generation `beyond`, if that is given. */
-  readonly obtain: (entry: Entry, beyond?: number, until?: number) => Effect.Effect<AccessToken, TokenError>
+  /**
+   * A valid token, waited for until `until` (epoch milliseconds) at most; newer than generation `beyond`, if that is given.
+   * Who is not `patient` does not wait where an attempt is pointless yet and the token at hand still holds.
+   */
+  readonly obtain: (
+    entry: Entry,
+    beyond?: number,
+    until?: number,
+    patient?: boolean
+  ) => Effect.Effect<AccessToken, TokenError>
   /**
    * Waits for one attempt to bring a token newer than generation `than`, whatever comes of it; for none where one
    * failed just now and the back-off goes on.
@@ -200,7 +208,12 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       return isDefect ? logDefect(entry, `A refresh of "${entry.key}" died`, exit.cause) : Effect.void
     })
 
-  const obtain = Effect.fnUntraced(function* (given: Entry, beyond?: number, until = Number.POSITIVE_INFINITY) {
+  const obtain = Effect.fnUntraced(function* (
+    given: Entry,
+    beyond?: number,
+    until = Number.POSITIVE_INFINITY,
+    patient = true
+  ) {
     const wait = Duration.toMillis(policy.wait)
     let deadline = until
     for (let first = true; ; first = false) {
@@ -220,7 +233,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       if (first) yield* Metric.increment(waits)
       else if (now >= deadline) return yield* halt?.error ?? tooLong(entry.key)
       if (halted) {
-        if (!isTransient(halt.error) || halt.until >= deadline) return yield* halt.error
+        const rests = !patient && decide(current, now) !== "wait"
+        if (rests || !isTransient(halt.error) || halt.until >= deadline) return yield* halt.error
         yield* hint(entry, Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
         continue
       }
@@ -374,7 +388,13 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         return Effect.ignore(Effect.zipRight(landed, protocol.save(entry)))
       },
       { concurrency: "unbounded", discard: true }
-    ).pipe(Effect.interruptible, Effect.timeout(policy.wait), Effect.withClock(Clock.make()), Effect.ignore)
+    ).pipe(
+      Effect.disconnect,
+      Effect.interruptible,
+      Effect.timeout(policy.wait),
+      Effect.withClock(Clock.make()),
+      Effect.ignore
+    )
   })
 
   /** Nothing is handed out any more, and the streams end. */

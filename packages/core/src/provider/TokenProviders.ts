@@ -73,7 +73,7 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
         of: (key) => Effect.map(entry(key), (entry) => fromEntry(engine, entry)),
         renew: Effect.fnUntraced(function* (key, beyond) {
           const held = yield* entry(key)
-          const token = yield* engine.obtain(held, beyond)
+          const token = yield* engine.obtain(held, beyond, undefined, false)
           const current = engine.standing(held).current
           const { by, endsAt } =
             current?.token === token ? current : { by: "elsewhere" as const, endsAt: current?.endsAt }

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { TokenStoreError } from "../model/TokenError.js"
 import type { TokenRecord, TokenStore } from "../store/TokenStore.js"
+import { elapsed, type Instant, instant } from "./Lease.js"
 
 /** A store as one process sees it, and whether its leases can be believed. */
 export interface Availability {
@@ -10,52 +11,50 @@ export interface Availability {
   readonly store: TokenStore["Type"]
   /**
    * How long, in milliseconds, the holder of the lease in `record` is still to be waited for, although that ran out:
-   * while nobody could reach the store, none could be renewed and nothing could be saved. Zero without an outage.
+   * while nobody could reach the store, none could be renewed and nothing could be saved. Zero while this process has
+   * heard from the store all the time.
    */
   readonly grace: (record: Pick<TokenRecord, "leaseOwner" | "leaseUntil">) => Effect.Effect<number>
 }
 
 /** Watches what `given` answers. */
 export const watched = (given: TokenStore["Type"]): Availability => {
-  let answeredAt: bigint | undefined
-  /** The last outage: from the last answer before it, if there was one, to the first one after it, if that came. */
-  let outage: { readonly from: bigint | undefined; readonly to: bigint | undefined } | undefined
+  let answeredAt: Instant | undefined
+  /** When the store was asked in vain, and not since. */
+  let failing = false
+  /** The last time without an answer: from the last one before it, if there was one, to the first one after it. */
+  let gap: { readonly from: Instant | undefined; readonly to: Instant; readonly grace: number } | undefined
+
+  const answered = (now: Instant) => {
+    const isSilence = answeredAt === undefined || elapsed(answeredAt, now) > SILENCE
+    if (failing) gap = { from: answeredAt, to: now, grace: GRACE }
+    else if (isSilence && (gap === undefined || left(gap, now) === 0)) gap = { from: answeredAt, to: now, grace: SHORT }
+    failing = false
+    answeredAt = now
+  }
 
   const ask = <A>(key: string | undefined, effect: () => Effect.Effect<A, TokenStoreError>) =>
     Effect.matchCauseEffect(Effect.suspend(effect), {
       onSuccess: (answer) =>
-        Effect.map(Effect.clock, (clock) => {
-          const now = clock.unsafeCurrentTimeNanos()
-          answeredAt = now
-          if (outage !== undefined && outage.to === undefined) outage = { ...outage, to: now }
+        Effect.map(instant, (now) => {
+          answered(now)
           return answer
         }),
       onFailure: (cause) => {
         const error = TokenStoreError.of(Cause.squash(cause), key)
-        if (
-          (error.reason === "unreachable" || error.reason === "setup") &&
-          !Cause.isInterruptedOnly(cause) &&
-          (outage === undefined || outage.to !== undefined)
-        ) {
-          outage = { from: answeredAt, to: undefined }
-        }
+        const isAway = error.reason === "unreachable" || error.reason === "setup"
+        if (isAway && !Cause.isInterruptedOnly(cause)) failing = true
         return error
       }
     })
 
-  const grace = Effect.fnUntraced(function* ({
-    leaseOwner,
-    leaseUntil
-  }: Pick<TokenRecord, "leaseOwner" | "leaseUntil">) {
-    if (outage?.to === undefined || leaseOwner === undefined || leaseUntil === undefined) return 0
-    const clock = yield* Effect.clock
-    const now = clock.unsafeCurrentTimeNanos()
-    const since = (then: bigint) => Number((now - then) / 1_000_000n)
-    const endedFor = clock.unsafeCurrentTimeMillis() - leaseUntil
-    // The holder of one that ran out so long before the outage had all the time that it needs.
-    if (outage.from !== undefined && endedFor > since(outage.from) + GRACE) return 0
-    return Math.max(0, GRACE - since(outage.to))
-  })
+  const grace = ({ leaseOwner, leaseUntil }: Pick<TokenRecord, "leaseOwner" | "leaseUntil">) =>
+    Effect.map(instant, (now) => {
+      if (gap === undefined || leaseOwner === undefined || leaseUntil === undefined) return 0
+      // The holder of one that ran out so long before had all the time that it needs.
+      const isOld = gap.from !== undefined && now.wall - leaseUntil > elapsed(gap.from, now) + GRACE
+      return isOld ? 0 : left(gap, now)
+    })
 
   return {
     grace,
@@ -76,5 +75,12 @@ export const watched = (given: TokenStore["Type"]): Availability => {
   }
 }
 
+/** For how many milliseconds more a holder may need the store, by a clock that nobody sets. */
+const left = (gap: { readonly to: Instant; readonly grace: number }, now: Instant): number =>
+  Math.max(0, gap.grace - Number((now.steady - gap.to.steady) / 1_000_000n))
+
 /** Longer than a holder needs to save after an outage: a statement that hangs until its bound, a rest, and another statement. */
 const GRACE = Duration.toMillis("15 seconds")
+/** Longer than the rest between two tries to save: the store may have been away, unseen by a process that did not ask. */
+const SHORT = Duration.toMillis("2 seconds")
+const SILENCE = Duration.toMillis("5 seconds")

@@ -127,7 +127,10 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
           const done = yield* ask(key, () =>
             backend.put(key, { expected: row?.generation, generation, payload, dueIn })
           )
-          if (done) return generation
+          if (done) {
+            newest = generation
+            return generation
+          }
         }
         return yield* new TokenStoreError({ reason: "unreachable", key, detail: "the row changes all the time" })
       }),

@@ -27,6 +27,12 @@ export interface Setup {
   readonly lease: number
   readonly timeout: number
   readonly wait: number
+  /** For how many seconds a key that nobody uses stays in memory. */
+  readonly idle: number | undefined
+  /** How long a source prepares each request before it sends it, in milliseconds. */
+  readonly prepares: number
+  /** Whether the source limits its requests: one at a time, three a second. */
+  readonly limited: boolean
 }
 
 /** Something that happens `after` milliseconds; `p` is a process, `k` a key, `for` and `down` are milliseconds. */
@@ -39,11 +45,25 @@ export type Happening =
   | { readonly do: "trap"; readonly p: number; readonly at: Operation; readonly phase: Phase; readonly down: number }
   | { readonly do: "pause" | "sleep"; readonly p: number; readonly for: number }
   | { readonly do: "clock"; readonly p: number; readonly by: number }
+  | { readonly do: "store clock"; readonly by: number }
+  /** Nobody reaches the store. */
+  | { readonly do: "outage"; readonly how: "refuses" | "silent"; readonly for: number }
+  /** A replica takes over that lacks the last `lost` commits. */
+  | { readonly do: "failover"; readonly lost: number }
+  /** So many calls of all kinds within a few seconds. */
+  | { readonly do: "flurry"; readonly p: number; readonly k: number; readonly calls: number }
   | {
       readonly do: "store"
       readonly p: number | "all"
       readonly how: StoreFault
-      readonly at: StoreOperation | "any"
+      readonly at: StoreOperation | Sealing | "any"
+      readonly for: number
+    }
+  | {
+      readonly do: "policy"
+      readonly p: number
+      readonly at: "ahead" | "retry"
+      readonly how: Defect
       readonly for: number
     }
   | { readonly do: "server"; readonly how: ServerFault; readonly for: number }
@@ -52,10 +72,14 @@ export type Happening =
 
 export type StoreOperation = "load" | "put" | "lease" | "renew" | "commit" | "fail" | "remove"
 export type Operation = StoreOperation | "post"
+/** What the cipher does. */
+export type Sealing = "seal" | "open"
+/** What nobody foresaw: it throws, it does what it should and dies, or is interrupted. */
+export type Defect = "throws" | "dies" | "is interrupted"
 /** Where a process dies: before it sends, or once it has sent. */
 export type Phase = "before" | "sent"
 /** Says no; does it and says no; does it slowly; says nothing; does it late and says nothing. */
-export type StoreFault = "refuses" | "lies" | "slow" | "silent" | "late"
+export type StoreFault = "refuses" | "lies" | "slow" | "silent" | "late" | Defect
 /** How a token request ends; those that `lose` lose the request or its answer. */
 export type ServerFault =
   | "unavailable"
@@ -67,6 +91,8 @@ export type ServerFault =
   | "garbles"
   | "slow"
   | "rejects the client"
+  | "gives nothing"
+  | Defect
 
 const integer = (min: number, max: number) => FastCheck.integer({ min, max })
 const pick = <A>(...values: ReadonlyArray<A>) => FastCheck.constantFrom(...values)
@@ -80,6 +106,11 @@ const wait = FastCheck.oneof(
   { arbitrary: integer(120_000, 4_000_000), weight: 1 }
 )
 const storeOperation = pick<StoreOperation>("load", "put", "lease", "renew", "commit", "fail", "remove")
+const clockStep = FastCheck.oneof(
+  integer(-600_000, 600_000),
+  pick(-7_200_000, -3_600_000, -60_000, 60_000, 3_600_000, 7_200_000)
+)
+const defect = pick<Defect>("throws", "dies", "is interrupted")
 
 const happening = FastCheck.oneof(
   {
@@ -108,15 +139,39 @@ const happening = FastCheck.oneof(
   { weight: 1, arbitrary: FastCheck.record({ do: pick("pause" as const, "sleep" as const), p: process, for: spell }) },
   {
     weight: 1,
-    arbitrary: FastCheck.record({ do: pick("clock" as const), p: process, by: integer(-600_000, 600_000) })
+    arbitrary: FastCheck.record({ do: pick("clock" as const), p: process, by: clockStep })
+  },
+  { weight: 1, arbitrary: FastCheck.record({ do: pick("store clock" as const), by: clockStep }) },
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({
+      do: pick("outage" as const),
+      how: pick("refuses" as const, "silent" as const),
+      for: integer(1_000, 60_000)
+    })
+  },
+  { weight: 1, arbitrary: FastCheck.record({ do: pick("failover" as const), lost: integer(1, 3) }) },
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({ do: pick("flurry" as const), p: process, k: key, calls: integer(3, 8) })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      do: pick("policy" as const),
+      p: process,
+      at: pick("ahead" as const, "retry" as const),
+      how: defect,
+      for: spell
+    })
   },
   {
     weight: 5,
     arbitrary: FastCheck.record({
       do: pick("store" as const),
       p: FastCheck.oneof(process, pick("all" as const)),
-      how: pick<StoreFault>("refuses", "lies", "slow", "silent", "late"),
-      at: FastCheck.oneof(storeOperation, pick("any" as const)),
+      how: FastCheck.oneof(pick<StoreFault>("refuses", "lies", "slow", "silent", "late"), defect),
+      at: FastCheck.oneof(storeOperation, pick("any" as const, "seal" as const, "open" as const)),
       for: spell
     })
   },
@@ -133,7 +188,11 @@ const happening = FastCheck.oneof(
         "disconnects",
         "garbles",
         "slow",
-        "rejects the client"
+        "rejects the client",
+        "gives nothing",
+        "throws",
+        "dies",
+        "is interrupted"
       ),
       for: spell
     })
@@ -158,7 +217,10 @@ export const anyHistory: FastCheck.Arbitrary<History> = FastCheck.record({
     alarmEndsAccess: FastCheck.boolean(),
     lease: pick(10, 3),
     timeout: pick(10, 4),
-    wait: pick(30, 8)
+    wait: pick(30, 8),
+    idle: pick(undefined, undefined, 30),
+    prepares: pick(0, 0, 3_000),
+    limited: FastCheck.oneof({ weight: 3, arbitrary: pick(false) }, { weight: 1, arbitrary: pick(true) })
   }),
   steps: FastCheck.array(
     FastCheck.tuple(wait, happening).map(([after, what]): Step => ({ after, ...what })),

@@ -48,22 +48,63 @@ export class Ledger {
       refusedAt: Number.NEGATIVE_INFINITY,
       changedAt: 0,
       grants: 0,
-      throttledUntil: 0
+      throttledUntil: 0,
+      ended: []
     }
     this.rows.set(key, row)
     return row
   }
 
+  /** The rows as they are. */
+  copy(): ReadonlyMap<string, Row> {
+    const copied = (row: Row): Row => ({ ...row, lease: row.lease && { ...row.lease } })
+    return new Map([...this.rows].map(([key, row]) => [key, copied(row)]))
+  }
+
+  /** The store has again what it had once. */
+  rewind(rows: ReadonlyMap<string, Row>): void {
+    for (const [key, row] of [...this.rows]) {
+      const { grants, lease, refusedAt, throttledUntil } = row
+      this.rows.delete(key)
+      const then = rows.get(key) ?? this.row(key)
+      const since = { grants, refusedAt, throttledUntil, ended: [...row.ended, lease], changedAt: this.world.now }
+      this.rows.set(key, { ...then, ...since })
+    }
+  }
+
+  /** What a process has under a key: it was handed out there. */
+  keeps(machine: Machine, key: string, generation: number): void {
+    const kept = this.kept.get(machine) ?? new Map<string, number>()
+    this.kept.set(machine, kept)
+    kept.set(key, Math.max(generation, kept.get(key) ?? -1))
+  }
+
+  /** It has let go of it. */
+  forgets(machine: Machine, key: string): void {
+    this.kept.get(machine)?.delete(key)
+  }
+
+  newest(machine: Machine, key: string): number {
+    return this.kept.get(machine)?.get(key) ?? -1
+  }
+
+  private readonly kept = new Map<Machine, Map<string, number>>()
+
   put(key: string, { generation, payload }: PutRow): void {
     const row = this.row(key)
     if (row.exists && generation <= row.generation) this.fail(`a put went back to generation ${generation}`)
+    const isKnown = this.installed.has(accessOf(payload) ?? "")
+    row.ended = [...row.ended, row.lease]
     this.install(key, generation, payload)
-    row.putAt = this.world.now
+    // Tokens that a process puts back, since the store lost them, are no login.
+    if (!isKnown) row.putAt = this.world.now
   }
 
   remove(key: string): void {
     const row = this.row(key)
+    row.ended = [...row.ended, row.lease]
     Object.assign(row, { exists: false, access: undefined, refresh: undefined, lease: undefined })
+    for (const kept of this.kept.values()) kept.delete(key)
     row.removedAt = row.changedAt = this.world.now
     this.cleared(row)
   }
@@ -76,7 +117,8 @@ export class Ledger {
     }
     if (after?.leaseOwner !== request.owner) return
     const { lease } = row
-    const held = lease !== undefined && lease.owner !== request.owner && lease.until > now
+    const store = this.storeNow(now)
+    const held = lease !== undefined && lease.owner !== request.owner && lease.until > now && lease.storeUntil > store
     if (held) this.fail("P5: the lease was given while another holds it")
     const unchanged = request.known === undefined ? row.access === undefined : row.generation === request.known
     if (!unchanged && lease?.owner !== request.owner)
@@ -84,6 +126,7 @@ export class Ledger {
     row.lease = {
       owner: request.owner,
       until: now + request.lasts,
+      storeUntil: store + request.lasts,
       machine,
       at: now,
       posts: new Set(),
@@ -98,6 +141,12 @@ export class Ledger {
       return
     }
     lease.until = this.world.now + lasts
+    lease.storeUntil = this.storeNow(lease.until)
+  }
+
+  /** What the store's clock says at `at`, if nobody sets it meanwhile. */
+  private storeNow(at: number): number {
+    return this.world.storeSteps.reduce((sum, { by }) => sum + by, at)
   }
 
   commit(key: string, { generation, owner, tokens }: Committed<string>): void {
@@ -139,7 +188,7 @@ export class Ledger {
   }
 
   /** Called as a token request leaves a process. */
-  post(machine: Machine, key: string, by: "refresh" | "login", presented: string): Presentation {
+  post(machine: Machine, key: string, by: "refresh" | "login", presented: string, askedAt: number): Presentation {
     const row = this.row(key)
     const { now } = this.world
     this.posts++
@@ -147,26 +196,31 @@ export class Ledger {
       machine,
       key,
       at: now,
-      grant: row.lease?.grant,
+      askedAt,
+      answeredAt: undefined,
       outcome: "none yet",
       lost: false
     }
-    const frozen = machine.frozenSince(now - 60_000) > 0
-    const { lease } = row
-    const overtaken = lease === undefined || lease.machine !== machine || lease.until <= now
-    if (overtaken && !frozen && !this.wasTakenAway(key)) this.fail(`P1: a ${by} without the lease`)
-    if (!overtaken) {
+    const { ended, lease } = row
+    const holds = (given: Lease | undefined) => given !== undefined && given.machine === machine && given.until > now
+    const overtaken = !holds(lease)
+    // One that a login, a logout or a failover ended meanwhile seems to be held still.
+    if (overtaken && !ended.some(holds) && !this.isMisled(machine)) this.fail(`P1: a ${by} without the lease`)
+    if (!overtaken && lease !== undefined) {
       if (by === "refresh" && row.dead) this.fail(`P1: ${presented} was presented after it was noted to be refused`)
       if (lease.posts.has(by)) this.fail(`P1: a second ${by} under one lease`)
       lease.posts.add(by)
       const rest = 0.79 * Math.min(1_000 * 2 ** (row.failures - 1), LONGEST_REST)
       const backOff = row.failures === 0 ? 0 : Math.max(rest, row.retryAfter)
-      if (lease.at < row.failedAt + backOff - 1 && by === "refresh" && !row.dead) {
+      const stepped = this.world.storeSteps.some(({ at }) => at >= row.failedAt)
+      if (lease.at < row.failedAt + backOff - 1 && by === "refresh" && !row.dead && !stepped) {
         this.fail(`P8: a ${by} ${lease.at - row.failedAt} ms after failure ${row.failures}, inside the back-off`)
       }
     }
     if (by === "refresh") {
       if (!overtaken && row.refresh !== presented) this.fail("P1: a refresh token that is not the row's was presented")
+      if (!overtaken && row.generation < this.newest(machine, key))
+        this.fail(`P4: ${presented} is of an older row than ${machine.name} has`)
       if (this.setup.rotates) this.presented(presentation, presented)
     }
     return presentation
@@ -186,12 +240,10 @@ export class Ledger {
   private readonly originOf = new Map<string, string>()
 
   private presented(now: Presentation, token: string): void {
-    const earlier = this.presentations.get(token) ?? []
+    const earlier = (this.presentations.get(token) ?? []).filter((before) => !this.wasForgotten(before))
     for (const before of earlier) {
       if (before.outcome === "no effect") continue
-      const gaveUp = before.outcome === "none yet" && now.at - before.at >= this.setup.timeout * 1_000
-      const excused = before.lost || gaveUp || troubled(before.machine, before.at - 12_000) || this.wasOvertaken(before)
-      if (!excused) {
+      if (!this.isExcused(before, now)) {
         this.fail(
           `P1: ${token} was presented twice: ${before.outcome} by ${before.machine.name} at ${before.at / 1000}`
         )
@@ -217,18 +269,42 @@ export class Ledger {
     this.presentations.set(token, [...earlier, now])
   }
 
+  /** Whether the store may not know any more that it was presented. */
+  private wasForgotten({ at }: Presentation): boolean {
+    return this.world.failovers.some((failover) => failover >= at)
+  }
+
+  /** Whether a refresh token may be presented `now`, although it was presented `before`. */
+  private isExcused(before: Presentation, now: Presentation): boolean {
+    const { answeredAt, askedAt, at, lost, machine, outcome } = before
+    const gaveUp = outcome === "none yet" && now.at - askedAt >= this.setup.timeout * 1_000
+    if (lost || gaveUp || this.wasOvertaken(before)) return true
+    const isItself = machine === now.machine && !machine.dead
+    // Who got the answer has it, whatever befell the store.
+    if (isItself && answeredAt !== undefined) return false
+    const from = at - this.setup.lease * 1_000
+    const steps = this.world.storeSteps.some((step) => step.by > 0 && step.at >= from)
+    // Who did not ask during an outage cannot know of it: after a silence it waits no longer than for a rest.
+    const unseen = this.world.outages.some(
+      ({ from: start, how, to }) =>
+        how === "silent" && to >= from && !now.machine.missed.some((missed) => missed >= start && missed <= to)
+    )
+    if (answeredAt === undefined) return steps || unseen || troubled(machine, from)
+    return steps || unseen || (troubled(machine, from) && !couldSave(machine, answeredAt, now.at))
+  }
+
+  /** Whether both clocks of the machine were wrong about how long it slept. */
+  private isMisled(machine: Machine): boolean {
+    const lately = this.world.now - 60_000
+    return machine.frozenSince(lately) > 0 && machine.clockSteps.some(({ at, by }) => by < 0 && at >= lately)
+  }
+
   /** Access tokens that a process was told are refused. */
   readonly rejected = new Set<string>()
 
   private wasOvertaken(presentation: Presentation): boolean {
     const { putAt, removedAt } = this.row(presentation.key)
     return Math.max(putAt, removedAt) >= presentation.at
-  }
-
-  /** Whether a login or logout ended leases lately. */
-  private wasTakenAway(key: string): boolean {
-    const { putAt, removedAt } = this.row(key)
-    return Math.max(putAt, removedAt) > this.world.now - 30_000
   }
 
   private install(key: string, generation: number, payload: string): void {
@@ -278,11 +354,15 @@ export interface Row {
   changedAt: number
   grants: number
   throttledUntil: number
+  /** The leases that their holders did not end. */
+  ended: ReadonlyArray<Lease | undefined>
 }
 
 interface Lease {
   readonly owner: string
+  /** By true time, and by the store's clock. */
   until: number
+  storeUntil: number
   readonly machine: Machine
   readonly at: number
   readonly posts: Set<string>
@@ -293,8 +373,10 @@ interface Lease {
 export interface Presentation {
   readonly machine: Machine
   readonly key: string
+  /** When its source was asked for it, when it was sent, and when its answer arrived. */
+  readonly askedAt: number
   readonly at: number
-  readonly grant: number | undefined
+  answeredAt: number | undefined
   outcome: "none yet" | "granted" | "refused" | "no effect"
   /** Whether the network or the server lost the request or its answer. */
   lost: boolean
@@ -303,6 +385,19 @@ export interface Presentation {
 /** Whether anything befell the machine since `from` that explains an answer or a save that got lost. */
 export const troubled = (machine: Machine, from: number): boolean =>
   machine.dead || machine.freezes.some(({ to }) => to >= from) || machine.troubles.some(({ to }) => to >= from)
+
+/** Whether the machine, once it had an answer, was well for as long as it needs to save it. */
+const couldSave = (machine: Machine, from: number, to: number): boolean => {
+  const end = Math.min(to, machine.diedAt)
+  const spells = [...machine.troubles, ...machine.freezes].sort((a, b) => a.from - b.from)
+  let since = from
+  for (const spell of spells) {
+    if (spell.to < since) continue
+    if (Math.min(spell.from, end) - since >= TO_SAVE) return true
+    since = Math.max(since, spell.to)
+  }
+  return end - since >= TO_SAVE
+}
 
 const accessOf = (payload: string): string | undefined => {
   const tokens = TokenSet.decode(payload)
@@ -313,3 +408,6 @@ const accessOf = (payload: string): string | undefined => {
 export const LONGEST_REST = 20_000
 
 const CLOCK_ERROR = 12_000
+
+/** A rest between two tries, and a statement that takes as long as one may. */
+const TO_SAVE = 12_000

@@ -4,6 +4,8 @@ import {
   Effect,
   type Fiber,
   GlobalValue,
+  Logger,
+  LogLevel,
   Random,
   RuntimeFlags,
   RuntimeFlagsPatch,
@@ -15,6 +17,12 @@ export class World {
   /** True time, in milliseconds. */
   now = 0
   violation: string | undefined
+  /** How far the store's clock was moved, and when. */
+  readonly storeSteps: Array<{ readonly at: number; readonly by: number }> = []
+  /** When the store lost its last commits. */
+  readonly failovers: Array<number> = []
+  /** When nobody reached the store. */
+  readonly outages: Array<{ readonly how: string; readonly from: number; readonly to: number }> = []
   readonly trace: Array<string> | undefined
   private readonly machines = new Set<Machine>()
   private readonly heap: Array<Event> = []
@@ -80,6 +88,11 @@ export class World {
     this.trace?.push(`${(this.now / 1000).toFixed(3).padStart(10)}  ${parts.join(" ")}`)
   }
 
+  /** By how much the store's clock went back since `at`, so that what it kept seems to hold for longer. */
+  storeSetBack(at: number): number {
+    return this.storeSteps.reduce((sum, step) => sum + (step.at >= at ? Math.max(0, -step.by) : 0), 0)
+  }
+
   add(machine: Machine): void {
     this.machines.add(machine)
   }
@@ -114,12 +127,15 @@ export class World {
 /** One process: its clock, its run queue, its life. It can freeze, and die between any two steps. */
 export class Machine implements Scheduler.Scheduler {
   dead = false
+  diedAt = Number.POSITIVE_INFINITY
   /** When it froze, and for how long in all, in true time. */
   readonly freezes: Array<{ readonly from: number; readonly to: number }> = []
   /** How far its wall clock was moved, and when. */
   readonly clockSteps: Array<{ readonly at: number; readonly by: number }> = []
   /** When the store or the network did not do for it what they should. */
   readonly troubles: Array<{ readonly from: number; to: number }> = []
+  /** When it asked the store during an outage. */
+  readonly missed: Array<number> = []
   readonly shouldYield = Scheduler.defaultShouldYield
   private queue: Array<() => void> = []
   private frozenUntil = 0
@@ -153,7 +169,8 @@ export class Machine implements Scheduler.Scheduler {
 
   /** Runs `effect` here; it starts at once. */
   run<A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> {
-    const placed = Effect.withTracerEnabled(Effect.withRandom(Effect.withClock(effect, this.clock), this.random), false)
+    const timed = Effect.withRandom(Effect.withClock(effect, this.clock), this.random)
+    const placed = Effect.withTracerEnabled(Logger.withMinimumLogLevel(timed, LogLevel.None), false)
     return Effect.runFork(Effect.withRuntimeFlagsPatch(placed, unmeasured), { scheduler: this })
   }
 
@@ -172,6 +189,7 @@ export class Machine implements Scheduler.Scheduler {
   /** Nothing of it runs any more; no finalizer, no answer is heard. */
   crash(): void {
     this.dead = true
+    this.diedAt = this.world.now
     this.queue = []
     this.world.drop(this)
   }

@@ -56,6 +56,7 @@ class Simulation {
   play(): Outcome {
     const { setup, steps } = this.history
     const { world } = this
+    world.run(0)
     if (!setup.login) for (let k = 0; k < setup.keys; k++) this.put(0, k)
     world.run(5_000)
     for (const { after, ...what } of steps) {
@@ -114,6 +115,22 @@ class Simulation {
       case "clock":
         process.machine.stepClock(what.by)
         return
+      case "store clock":
+        this.network.stepClock(what.by)
+        return
+      case "outage":
+        this.network.outage = { how: what.how, until: now + what.for }
+        this.world.outages.push({ how: what.how, from: now, to: now + what.for })
+        return
+      case "failover":
+        this.failOver(what.lost)
+        return
+      case "flurry":
+        this.flurry(p, k, what.calls)
+        return
+      case "policy":
+        process.policyFault = { at: what.at, how: what.how, until: now + what.for }
+        return
       case "store":
         for (const each of this.processes) {
           if (what.p === "all" || each === process) {
@@ -132,6 +149,34 @@ class Simulation {
     }
   }
 
+  /** Calls of all kinds within four seconds. */
+  private flurry(p: number, k: number, calls: number): void {
+    const { random } = this.world
+    for (let call = 0; call < calls; call++) {
+      const kind = FLURRY[random.int(FLURRY.length)]
+      const at = random.int(this.processes.length + 1)
+      const where = at < this.processes.length ? at : p
+      const act = () => this.happen({ do: kind ?? "get", p: where, k, patience: undefined })
+      this.world.after(random.int(4_000), act)
+    }
+  }
+
+  /** The store loses its last commits; what was put or removed by them is not any more. */
+  private failOver(lost: number): void {
+    this.network.failOver(lost)
+    for (let k = 0; k < this.history.setup.keys; k++) {
+      const row = this.network.ledger.row(keyOf(k))
+      if (row.putAt < (this.putAcked.get(keyOf(k)) ?? 0)) this.putAcked.delete(keyOf(k))
+      for (const { machine } of this.processes) {
+        const seen = this.seenBy(machine, k)
+        if (row.removedAt < seen.removedAt) seen.loggedOutAt = Number.POSITIVE_INFINITY
+        // What a process has let go of it does not know any more.
+        if (this.history.setup.idle !== undefined) this.network.ledger.forgets(machine, keyOf(k))
+        seen.newest = this.network.ledger.newest(machine, keyOf(k))
+      }
+    }
+  }
+
   /** Once faults stop, every live grant is healthy within the bound; a login heals the others. */
   private heal(): void {
     const { login } = this.history.setup
@@ -139,18 +184,25 @@ class Simulation {
     const { world } = this
     world.log("- faults stop")
     this.network.serverFault = undefined
+    this.network.outage = undefined
     for (const process of this.processes) {
       process.storeFaults = []
+      process.policyFault = undefined
       process.traps = []
       process.deafUntil = 0
       if (!process.isUp) process.start(process.machine.skew)
     }
     world.run(world.now + HEALED)
+    // Whoever waits after an outage counts from the first answer that it hears.
+    for (const [p] of this.processes.entries())
+      for (let k = 0; k < this.history.setup.keys; k++) this.get(p, k, undefined)
+    world.run(world.now + GRACE)
     if (world.violation !== undefined) return
     for (const { at, key, machine, minted } of ledger.answers) {
       const row = ledger.row(key)
       if (machine.dead || ledger.installed.has(minted.access.value) || row.refresh !== minted.from?.value) continue
-      if (row.removedAt >= at - 30_000 || at > world.now - 30_000) continue
+      if (row.removedAt >= at - 30_000 || at > world.now - 30_000 || world.failovers.some((lost) => lost >= at))
+        continue
       world.fail(`P4: ${minted.refresh.value} arrived at ${machine.name} and was not saved`)
     }
     for (let k = 0; k < this.history.setup.keys; k++) {
@@ -173,14 +225,14 @@ class Simulation {
     const from = world.now
     const lives = this.history.setup.life * 1_000 * 1.2
     world.run(from + lives)
-    if (world.violation !== undefined) return
+    if (world.violation !== undefined || this.history.setup.idle !== undefined) return
     for (let k = 0; k < this.history.setup.keys; k++) this.everybody(k, "P9: nothing was renewed ahead of time", 0)
     const most = this.history.setup.keys * Math.ceil((world.now - from) / (this.history.setup.life * 1_000 * 0.44) + 1)
     if (ledger.posts - posts > most) world.fail(`P9: ${ledger.posts - posts} renewals in little more than one life`)
   }
 
   /** Asks in every process; all have to get a token within `within`, if `otherwise` says what it means where they do not. */
-  private everybody(k: number, otherwise: string | undefined, within = 2_000 + 10 * this.history.setup.latency): void {
+  private everybody(k: number, otherwise: string | undefined, within = this.promptly()): void {
     const { world } = this
     const results = this.processes.map((_, p) => this.get(p, k, undefined))
     const began = world.now
@@ -195,6 +247,12 @@ class Simulation {
     }
   }
 
+  /** Within what a request is answered that nothing disturbs. */
+  private promptly(): number {
+    const { keys, latency, limited, prepares } = this.history.setup
+    return 2_000 + 10 * latency + prepares * (limited ? keys : 1)
+  }
+
   private get(p: number, k: number, patience: number | undefined) {
     return this.call(p, k, "get", patience)
   }
@@ -202,17 +260,19 @@ class Simulation {
   private call(p: number, k: number, what: "get" | "refresh", patience: number | undefined) {
     const { world } = this
     const process = this.processes[p]
-    const provider = process?.providers[k]
+    const asked = process?.ask(k, (provider) => provider[what])
     let result: { readonly at: number; readonly exit: Exit.Exit<AccessToken, TokenError> } | undefined
-    if (process === undefined || provider === undefined || !process.isUp) return () => result
+    if (process === undefined || asked === undefined) return () => result
     const { machine } = process
     const started = world.now
     const seen = this.seenBy(machine, k)
-    const before = { newest: seen.newest, rejected: seen.rejected }
+    const { idle = Number.POSITIVE_INFINITY } = this.history.setup
+    const isKept = started < seen.rejectedAt + idle * 1_000
+    const before = { newest: seen.newest, rejected: isKept ? seen.rejected : undefined }
     const call = `${machine.name} ${what} #${this.calls++}`
     let given = false
     const fiber = machine.run(
-      Effect.map(Effect.exit(provider[what]), (exit) => {
+      Effect.map(Effect.exit(asked), (exit) => {
         result = { at: world.now, exit }
         world.log(`${call}: ${describe(exit)}`)
         this.answered++
@@ -261,7 +321,8 @@ class Simulation {
     if (access === undefined || access.family.key !== keyOf(k))
       return void world.fail(`P10: ${value} is not of ${keyOf(k)}`)
     const late = world.now - access.expiresAt
-    if (late >= 0 && late >= this.clockError(machine)) world.fail(`P9: handed out ${value}, ended ${late} ms ago`)
+    const error = this.clockError(machine) + world.storeSetBack(access.mintedAt)
+    if (late >= 0 && late >= error) world.fail(`P9: handed out ${value}, ended ${late} ms ago`)
     if (token.generation < before.newest) {
       world.fail(`P2: handed out generation ${token.generation} after ${before.newest}`)
     }
@@ -274,6 +335,8 @@ class Simulation {
     }
     seen.newest = Math.max(seen.newest, token.generation)
     seen.last = token
+    seen.lastAt = world.now
+    if (ledger.row(keyOf(k)).exists) ledger.keeps(machine, keyOf(k), token.generation)
   }
 
   private refused(k: number, exit: Exit.Exit<AccessToken, TokenError>, started: number): void {
@@ -303,11 +366,10 @@ class Simulation {
 
   private use(p: number, k: number): void {
     const process = this.processes[p]
-    const provider = process?.providers[k]
-    if (process === undefined || provider === undefined || !process.isUp) return
+    if (process === undefined) return
     const { machine } = process
     const used = new Set<string>()
-    const effect = provider.use((token) =>
+    const call = (token: AccessToken) =>
       Effect.suspend(() => {
         const value = Redacted.value(token.value)
         this.world.log(`${machine.name} uses ${value}`)
@@ -318,38 +380,43 @@ class Simulation {
         this.network.ledger.rejected.add(value)
         return Effect.fail(new TokenRejected())
       })
-    )
-    machine.run(Effect.exit(effect))
+    const effect = process.ask(k, (provider) => provider.use(call))
+    if (effect !== undefined) machine.run(Effect.exit(effect))
   }
 
   /** Somebody says that the last token it got was refused; often it was not, or long ago. */
   private reject(p: number, k: number): void {
     const process = this.processes[p]
-    const provider = process?.providers[k]
-    if (process === undefined || provider === undefined || !process.isUp) return
+    if (process === undefined) return
     const { machine } = process
     const seen = this.seenBy(machine, k)
     const { last } = seen
     if (last === undefined) return
+    const rejecting = process.ask(k, (provider) => provider.reject(last))
+    if (rejecting === undefined) return
     this.network.ledger.rejected.add(Redacted.value(last.value))
     machine.run(
-      Effect.map(provider.reject(last), () => {
+      Effect.map(rejecting, () => {
         // More than a few are taken for a matter of permission.
-        if (seen.rejections++ < 4 && last.generation === seen.newest) seen.rejected = last.generation
+        // Nor does one count that knows nothing of the token any more.
+        const isKept = this.world.now < seen.lastAt + (this.history.setup.idle ?? Number.POSITIVE_INFINITY) * 1_000
+        if (isKept && seen.rejections++ < 4 && last.generation === seen.newest) seen.rejected = last.generation
+        seen.rejectedAt = this.world.now
       })
     )
   }
 
   private put(p: number, k: number): void {
     const process = this.processes[p]
-    const provider = process?.providers[k]
-    if (process === undefined || provider === undefined || !process.isUp) return
+    if (process?.isUp !== true) return
     const { machine } = process
     const minted = this.authority.login(keyOf(k))
     this.network.ledger.minted.set(minted.access.value, minted)
     const tokens = tokensOf(minted, this.world.now)
+    const putting = process.ask(k, (provider) => provider.put(tokens))
+    if (putting === undefined) return
     this.within(`${machine.name} put`, machine, 220_000, () =>
-      Effect.map(Effect.exit(provider.put(tokens)), (exit) => {
+      Effect.map(Effect.exit(putting), (exit) => {
         this.world.log(`${machine.name} put ${keyOf(k)}: ${describe(exit)}`)
         if (Exit.isFailure(exit)) return
         this.putAcked.set(keyOf(k), this.world.now)
@@ -361,12 +428,12 @@ class Simulation {
 
   private forget(p: number, k: number): void {
     const process = this.processes[p]
-    const provider = process?.providers[k]
-    if (process === undefined || provider === undefined || !process.isUp) return
+    const forgetting = process?.ask(k, (provider) => provider.forget)
+    if (process === undefined || forgetting === undefined) return
     const { machine } = process
     const seen = this.seenBy(machine, k)
     this.within(`${machine.name} forget`, machine, 45_000, () =>
-      Effect.map(Effect.exit(provider.forget), (exit) => {
+      Effect.map(Effect.exit(forgetting), (exit) => {
         this.world.log(`${machine.name} forget ${keyOf(k)}: ${describe(exit)}`)
         if (Exit.isFailure(exit)) return
         seen.loggedOutAt = this.world.now
@@ -403,6 +470,8 @@ class Simulation {
       newest: -1,
       last: undefined,
       rejected: undefined,
+      lastAt: Number.NEGATIVE_INFINITY,
+      rejectedAt: Number.NEGATIVE_INFINITY,
       rejections: 0,
       loggedOutAt: Number.POSITIVE_INFINITY,
       removedAt: Number.NEGATIVE_INFINITY
@@ -417,6 +486,8 @@ interface Seen {
   newest: number
   last: AccessToken | undefined
   rejected: number | undefined
+  lastAt: number
+  rejectedAt: number
   rejections: number
   loggedOutAt: number
   removedAt: number
@@ -436,11 +507,14 @@ const describe = (exit: Exit.Exit<unknown, unknown>): string => {
     : "done"
 }
 
+const FLURRY = ["get", "use", "refresh", "reject", "put", "forget"] as const
+
 /** Within this a process has heard that its commit was denied, and asked once more. */
 const SETTLED = 30_000
 
 /** The longest back-off, a lease, and the time to notice. */
-const HEALED = 100_000
+const HEALED = 80_000
+const GRACE = 20_000
 
 /** How many lives of a token a step waits at most. */
 const LONG = 1.5

@@ -1,0 +1,122 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type SourceError, TokenProvider, TokenProviders, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
+import { MemoryTokenStore } from "@evertoken/store-memory"
+import { Clock, Effect, Exit, Fiber, Redacted, TestClock } from "effect"
+import { DueQueue } from "../src/provider/DueQueue.js"
+import { Rotating } from "./support/Rotating.js"
+import { harmable } from "./support/Store.js"
+
+// What has no end, or too many of it, elsewhere.
+
+describe("P6: a statement that hangs and cannot be interrupted", () => {
+  for (const operation of ["load", "lease", "renew", "commit", "fail", "put", "remove"] as const) {
+    it.scoped(`${operation}: callers are answered in time, and the key is well again when the store is`, () =>
+      Effect.gen(function* () {
+        const server = new Rotating("10 seconds")
+        const { harm, heal, store } = yield* harmable()
+        const source = server.source()
+        const pool = yield* TokenProviders.make({ source: () => source }).pipe(Effect.provideService(TokenStore, store))
+        const provider = yield* pool.of("k")
+        yield* provider.put(server.grant())
+        harm((at, _, does) => (at === operation ? Effect.uninterruptible(Effect.never) : does))
+        yield* TestClock.adjust("11 seconds")
+        const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [provider.get, provider.refresh, provider.status]
+        const asked = yield* Effect.forEach(calls, (call) => Effect.fork(Effect.exit(call)))
+        const others = operation === "put" ? provider.put(server.grant()) : provider.forget
+        if (operation === "put" || operation === "remove") asked.push(yield* Effect.fork(Effect.exit(others)))
+        for (let second = 0; second < 50; second++) yield* TestClock.adjust("1 second")
+        for (const fiber of asked) assert.isNotNull(fiber.unsafePoll(), "not answered")
+        heal()
+        const putting = yield* Effect.fork(provider.put(server.grant()))
+        for (let second = 0; second < 25; second++) yield* TestClock.adjust("1 second")
+        yield* Fiber.join(putting)
+        assert.isTrue(Exit.isSuccess(yield* Effect.exit(provider.get)))
+      })
+    )
+  }
+
+  it.scoped("a holder whose commit hung saves once the store is back, with nothing presented twice", () =>
+    Effect.gen(function* () {
+      const server = new Rotating("10 seconds")
+      const { harm, heal, store } = yield* harmable()
+      const provider = yield* TokenProvider.make({ key: "k", source: server.source() }).pipe(
+        Effect.provideService(TokenStore, store)
+      )
+      yield* provider.put(server.grant())
+      harm((at, _, does) => (at === "commit" ? Effect.uninterruptible(Effect.never) : does))
+      for (let second = 0; second < 40; second++) yield* TestClock.adjust("1 second")
+      heal()
+      for (let second = 0; second < 40; second++) yield* TestClock.adjust("1 second")
+      assert.strictEqual(server.alarms, 0)
+      assert.isTrue(Exit.isSuccess(yield* Effect.exit(provider.get)))
+    })
+  )
+})
+
+describe("P9: a row in doubt whose token still holds", () => {
+  it.scoped("keeps no worker waiting until that ends, and serves who asks", () =>
+    Effect.gen(function* () {
+      const server = new Rotating()
+      const backend = yield* MemoryTokenStore.backend()
+      const store = TokenStore.make(backend)
+      const source = server.source()
+      const tokens = TokenSet.make({ accessToken: "a", refreshToken: "r", expiresIn: "25 seconds" })
+      const known = yield* store.put("k", tokens.obtained(yield* Clock.currentTimeMillis), 0)
+      yield* store.lease("k", { owner: "killed", known, lasts: 1, presents: true, force: false })
+      yield* TestClock.adjust("10 millis")
+      const pool = yield* TokenProviders.make({ source: () => source }).pipe(Effect.provideService(TokenStore, store))
+      const renewing = yield* Effect.fork(Effect.flip(pool.renew("k", known)))
+      yield* TestClock.adjust("1 second")
+      assert.isNotNull(renewing.unsafePoll())
+      assert.strictEqual(server.posts, 0)
+      assert.strictEqual(Redacted.value((yield* pool.get("k")).value), "a")
+    })
+  )
+})
+
+describe("P9: renewals that succeed", () => {
+  it.scoped("do not follow each other without a rest, however soon each token ends", () =>
+    Effect.gen(function* () {
+      let posts = 0
+      const refresh = (): Effect.Effect<TokenSet, SourceError> =>
+        Effect.suspend(() =>
+          posts > 100
+            ? Effect.never
+            : Effect.succeed(TokenSet.make({ accessToken: `a${++posts}`, refreshToken: "r", expiresIn: "40 millis" }))
+        )
+      const provider = yield* TokenProvider.make({ key: "k", source: TokenSource.make({ refresh }) })
+      yield* provider.put(TokenSet.make({ refreshToken: "r" }))
+      yield* provider.get
+      for (let tenth = 0; tenth < 200; tenth++) yield* TestClock.adjust("100 millis")
+      assert.isAtMost(posts, 11)
+      // Who asks gets one at once.
+      yield* TestClock.adjust("50 millis")
+      const before = posts
+      assert.strictEqual(Redacted.value((yield* provider.get).value), `a${before + 1}`)
+    }).pipe(Effect.provide(MemoryTokenStore.layer))
+  )
+})
+
+describe("P8: what is cancelled is gone", () => {
+  it("a queue keeps no more than twice what counts, and hands that out in order", () => {
+    const queue = new DueQueue<{ dueAt: number; name: number }>()
+    const items = Array.from({ length: 2_000 }, (_, name) => ({ dueAt: Number.POSITIVE_INFINITY, name }))
+    for (let round = 0; round < 20; round++) {
+      for (const item of items) queue.put(item, 1_000_000 + ((item.name * 7_919 + round * 31) % 5_003))
+    }
+    assert.isAtMost(held(queue), 4_001)
+    for (const item of items) if (item.name % 100 !== 0) queue.put(item, Number.POSITIVE_INFINITY)
+    assert.isAtMost(held(queue), 64)
+    const order: Array<number> = []
+    for (let item = queue.take(2_000_000); item !== undefined; item = queue.take(2_000_000)) {
+      order.push(1_000_000 + ((item.name * 7_919 + 19 * 31) % 5_003))
+    }
+    assert.lengthOf(order, 20)
+    assert.deepStrictEqual(
+      order,
+      [...order].sort((a, b) => a - b)
+    )
+  })
+})
+
+const held = (queue: object): number => Reflect.get(queue, "heap").length
