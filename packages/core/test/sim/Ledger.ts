@@ -202,7 +202,8 @@ export class Ledger {
       lost: false
     }
     const { ended, lease } = row
-    const holds = (given: Lease | undefined) => given !== undefined && given.machine === machine && given.until > now
+    const holds = (given: Lease | undefined) =>
+      given !== undefined && given.machine === machine && given.at <= askedAt && given.until > now
     const overtaken = !holds(lease)
     // One that a login, a logout or a failover ended meanwhile seems to be held still.
     if (overtaken && !ended.some(holds) && !this.isMisled(machine)) this.fail(`P1: a ${by} without the lease`)
