@@ -1,0 +1,86 @@
+import { Statement } from "@effect/sql"
+import { assert, it } from "@effect/vitest"
+import { TokenProvider, TokenSet, TokenStore } from "@evertoken/core"
+import { SqlTokenStore } from "@evertoken/store-sql"
+import { Clock, Effect, Layer, Redacted } from "effect"
+import { mysql, onEach, postgres, sqliteFile } from "./Database.js"
+import { rotatingGrant } from "./Grant.js"
+
+/** What each database says that the time is; the statements must say it in these words. */
+const NOW = [
+  "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint",
+  "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
+  "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000)"
+]
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DUE = Array.from({ length: 20 }, (_, at) => `due ${at}`)
+/** Milliseconds that a busy machine may take on top. */
+const BUSY = 8_000
+
+/** Runs with a database whose clock is ahead by so much, as its own statements see it. */
+const withClock =
+  (clock: { ahead: number }) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Statement.withTransformer(self, (statement, sql) =>
+      Effect.sync(() => {
+        const [text, values] = statement.compile()
+        const moved = NOW.reduce((text, now) => text.replaceAll(now, `(${now} + ${clock.ahead})`), text)
+        return moved === text ? statement : sql.unsafe(moved, values)
+      })
+    )
+
+onEach(
+  (name) => `a database whose clock is set, on ${name}`,
+  (setting) => {
+    for (const [step, title] of [
+      [-HOUR, "an hour back"],
+      [-MINUTE, "a minute back"],
+      [MINUTE, "a minute ahead"],
+      [HOUR, "an hour ahead"]
+    ] as const) {
+      it.live(
+        `${title}: a killed holder delays no longer, what was due is claimed in time, no ended token is handed out (P5, P9)`,
+        () => {
+          const clock = { ahead: 0 }
+          const table = setting().table(`clock${Math.abs(step)}${step < 0 ? "b" : "a"}`)
+          return Effect.gen(function* () {
+            const store = yield* TokenStore
+            const backend = yield* SqlTokenStore.backend({ table })
+            const [held, ended] = [rotatingGrant(), rotatingGrant()]
+            const known = yield* store.put("held", held.ended, undefined)
+            const lease = { owner: "killed", known, lasts: 2_000, presents: false, force: false }
+            yield* store.lease("held", lease)
+            const short = TokenSet.make({ accessToken: "at-1", refreshToken: "rt-1", expiresIn: "500 millis" })
+            yield* store.put("ended", short.obtained(yield* Clock.currentTimeMillis), undefined)
+            yield* Effect.forEach(DUE, (key) => store.put(key, TokenSet.make({ accessToken: "at" }), 1_000))
+
+            const before = (yield* backend.load("held")).now
+            clock.ahead = step
+            assert.closeTo((yield* backend.load("held")).now - before, step, BUSY)
+            const began = yield* Clock.currentTimeMillis
+            const took = Effect.map(Clock.currentTimeMillis, (now) => now - began)
+
+            const left = new Set(DUE)
+            while (left.size > 0 && (yield* took) < BUSY) {
+              for (const { key } of yield* store.due({ limit: 100, lasts: 60_000 })) left.delete(key)
+              yield* Effect.sleep("100 millis")
+            }
+            assert.deepStrictEqual([...left], [])
+            const provider = (key: string, { source }: typeof held) => TokenProvider.make({ key, source })
+            assert.strictEqual(Redacted.value((yield* (yield* provider("ended", ended)).get).value), "at-2")
+            assert.strictEqual(Redacted.value((yield* (yield* provider("held", held)).get).value), "at-2")
+            assert.isBelow(yield* took, lease.lasts + BUSY)
+            assert.deepStrictEqual([held.alarms(), ended.alarms()], [0, 0])
+          }).pipe(
+            Effect.scoped,
+            Effect.provide(Layer.provideMerge(SqlTokenStore.layer({ encryption: "off", table }), setting().connect())),
+            withClock(clock)
+          )
+        },
+        40_000
+      )
+    }
+  },
+  [sqliteFile, postgres, mysql]
+)
