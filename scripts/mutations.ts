@@ -112,9 +112,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "retry at once after a timeout",
     file: exchanging,
-    find: "    Metric.trackDurationWith(refreshDuration, Duration.toMillis),\n",
+    find: "    Metric.trackDurationWith(refreshDuration, Duration.toSeconds),\n",
     replace:
-      '    Effect.repeat({ times: 1, while: (answer) => Either.isLeft(answer) && answer.left._tag === "TokenEndpointError" && answer.left.reason === "timeout" }),\n    Metric.trackDurationWith(refreshDuration, Duration.toMillis),\n'
+      '    Effect.repeat({ times: 1, while: (answer) => Either.isLeft(answer) && answer.left._tag === "TokenEndpointError" && answer.left.reason === "timeout" }),\n    Metric.trackDurationWith(refreshDuration, Duration.toSeconds),\n'
   },
   {
     name: "take a timeout for no effect",

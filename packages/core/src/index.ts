@@ -1,5 +1,5 @@
 /** Keeps a secret out of logs and messages: the one of `effect`, for code that imports nothing else of it. */
-export { Redacted } from "effect"
+export * as Redacted from "effect/Redacted"
 export type { Answer } from "./http/RejectionCheck.js"
 export * from "./http/TokenHttpClient.js"
 export * from "./http/UnauthorizedReason.js"

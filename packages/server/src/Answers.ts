@@ -1,5 +1,8 @@
 import type { AccessToken, NoSource, TokenError, TokenStore, TokenStoreError } from "@evertoken/core"
-import { Clock, Effect, Option, Redacted } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import {
   BadRequest,
   Misconfigured,

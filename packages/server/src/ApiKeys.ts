@@ -1,5 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
-import { Option, Redacted, Schema } from "effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 
 /** What a caller may do with the keys that it may name. */
 export const Verb = Schema.Literal("read", "put", "forget", "watch", "metrics")

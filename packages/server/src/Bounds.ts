@@ -1,5 +1,7 @@
 import { NoSource, type TokenStore } from "@evertoken/core"
-import { Clock, Effect, Option } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { matches } from "./ApiKeys.js"
 
 /** Lets a key in, or fails where its pattern has as many keys as it may. */

@@ -1,5 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto"
-import { Option, Redacted, Schema } from "effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 
 /** Where a list goes on: how the keys of its range begin, and the last key that was looked at. */
 const Position = Schema.Struct({ prefix: Schema.String, after: Schema.String })

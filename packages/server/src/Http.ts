@@ -1,5 +1,6 @@
-import { HttpApiBuilder, HttpApiSwagger } from "@effect/platform"
-import { Layer } from "effect"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
+import * as Layer from "effect/Layer"
 import { Api, WorkerApi } from "./Api.js"
 import * as Guard from "./Guard.js"
 import * as Handlers from "./Handlers.js"

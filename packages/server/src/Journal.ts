@@ -1,5 +1,9 @@
 import { type TokenEvent, TokenProviders } from "@evertoken/core"
-import { Clock, Effect, Layer, Schedule, Stream } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 
 /** Logs each key that comes to need a login, that comes to fail, and that heals: one line a minute for each at most. */
 export const layer: Layer.Layer<never, never, TokenProviders> = Layer.scopedDiscard(

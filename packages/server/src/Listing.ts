@@ -1,5 +1,7 @@
 import type { Listed, RowState, TokenStore } from "@evertoken/core"
-import { Clock, Effect, Option } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { BadRequest, type Connection, Connections } from "./Api.js"
 import { type Caller, may } from "./ApiKeys.js"
 import type { makeCursors, Position } from "./Cursor.js"

@@ -1,4 +1,13 @@
-import { Cause, Clock, Config, Effect, HashMap, Layer, Logger, LogLevel, Predicate, Schema } from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import { SettingsError } from "./Settings.js"
 
 /**

@@ -1,4 +1,6 @@
-import { HttpApiClient, HttpClient, HttpClientRequest } from "@effect/platform"
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import {
   ClientRejected,
   DirectHttpClient,
@@ -14,7 +16,14 @@ import {
 } from "@evertoken/core"
 import { type Checks, checkOptions, kind, required, secret, text } from "@evertoken/core/options"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Clock, Duration, Effect, Layer, Option, Redacted, Schedule, type Scope } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import { Api } from "./Api.js"
 import { isLoopback } from "./Loopback.js"
 

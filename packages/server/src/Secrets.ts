@@ -1,5 +1,8 @@
 import { readFile } from "node:fs/promises"
-import { Config, Effect, Option, Redacted } from "effect"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { SettingsError } from "./Settings.js"
 
 /** Whether `text` says where a secret is. */

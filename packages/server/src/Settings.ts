@@ -1,4 +1,7 @@
-import { Duration, Option, ParseResult, Schema } from "effect"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
 import { Caller } from "./ApiKeys.js"
 
 const expecting = (what: string) => ({ message: () => `expected ${what}` })

@@ -1,4 +1,7 @@
-import { Deferred, type Duration, Effect, FiberId } from "effect"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 
 /** `look` once for all who ask until so long after its end, also where whoever asked first has hung up. */
 export const makeShared = <A, E>(

@@ -1,4 +1,4 @@
-import type { HttpClient } from "@effect/platform"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import {
   Expiry,
   type InvalidOption,
@@ -8,7 +8,8 @@ import {
   TokenEndpoint,
   type TokenSource
 } from "@evertoken/core"
-import { Effect, Record } from "effect"
+import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
 import { matches } from "./ApiKeys.js"
 import type { Admit } from "./Bounds.js"
 import { isPlace, secretAt } from "./Secrets.js"

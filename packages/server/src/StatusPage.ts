@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { HttpServerResponse } from "@effect/platform"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 
 const style = `
 :root{color-scheme:light dark;--ok:#1a7f37;--soon:#9a6700;--bad:#cf222e;--line:#8884;--dim:#767676}

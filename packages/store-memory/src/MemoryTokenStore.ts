@@ -6,7 +6,12 @@ import {
   TokenStore,
   type TokenStoreBackend
 } from "@evertoken/core"
-import { Clock, Duration, Effect, Layer, PubSub, Stream } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
 
 /** Keeps tokens for as long as it lives. What shares it shares one refresh, as processes on one database do. */
 export const make: Effect.Effect<TokenStore["Type"]> = Effect.map(backend(), (backend) => TokenStore.make(backend))

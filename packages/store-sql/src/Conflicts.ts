@@ -1,4 +1,7 @@
-import { Duration, Effect, Predicate, Schedule } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
 
 /**
  * Repeats a statement that had no effect since it met another one, or since another connection has SQLite's lock. The

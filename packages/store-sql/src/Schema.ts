@@ -1,5 +1,5 @@
 import type { SqlClient, SqlError } from "@effect/sql"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Names } from "./Statements.js"
 
 /** The first version of the tables. Every statement may be run again. */

@@ -1,7 +1,9 @@
 import type { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
 import { type SealedRows, TokenCipher } from "@evertoken/core"
-import { Effect, Option, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { Run } from "./Sessions.js"
 import { decoded, Int } from "./Statements.js"
 

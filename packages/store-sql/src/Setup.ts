@@ -1,5 +1,5 @@
 import { TokenStoreError } from "@evertoken/core"
-import { Predicate } from "effect"
+import * as Predicate from "effect/Predicate"
 import { hasCode } from "./Conflicts.js"
 
 /** What of `table`, or of the right to it, is missing, where that is why the database refused; else undefined. */

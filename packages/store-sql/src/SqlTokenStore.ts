@@ -21,7 +21,10 @@ import {
   required,
   string
 } from "@evertoken/core/options"
-import { Effect, Layer, type Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { canListen, changeFeed } from "./Changes.js"
 import * as Migrations from "./Migrations.js"
 import { mysqlBackend } from "./MysqlBackend.js"

@@ -1,5 +1,5 @@
 import type { SqlClient } from "@effect/sql"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Returning } from "./ReturningBackend.js"
 import type { Names } from "./Statements.js"
 

@@ -9,7 +9,14 @@ import {
   TokenStoreError
 } from "@evertoken/core"
 import { kind, service } from "@evertoken/core/options"
-import { Cause, Context, Duration, Effect, FiberRef, Option, Predicate, Schema } from "effect"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 
 /** The client of the context. */
 export const sqlClient = service(

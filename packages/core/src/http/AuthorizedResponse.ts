@@ -1,12 +1,12 @@
-import {
-  Headers,
-  HttpClientError,
-  HttpClientRequest,
-  HttpClientResponse,
-  HttpIncomingMessage,
-  type UrlParams
-} from "@effect/platform"
-import { Effect, Inspectable, Stream } from "effect"
+import * as Headers from "@effect/platform/Headers"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import type * as UrlParams from "@effect/platform/UrlParams"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Stream from "effect/Stream"
 import type { Refusal } from "./UnauthorizedReason.js"
 
 type Read<A> = Effect.Effect<A, HttpClientError.ResponseError>

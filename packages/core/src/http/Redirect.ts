@@ -1,5 +1,9 @@
-import { HttpBody, HttpClientError, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
-import { Effect, Option } from "effect"
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { withoutHeaders } from "./AuthorizedResponse.js"
 import { canReplay } from "./ReplayableBody.js"
 

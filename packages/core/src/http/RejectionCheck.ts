@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { TokenResponse } from "./AuthorizedResponse.js"
 import { Refusal } from "./UnauthorizedReason.js"
 import { asksForNewer, type Challenge, claimsOf, parseChallenges, tokenChallenge } from "./WwwAuthenticate.js"

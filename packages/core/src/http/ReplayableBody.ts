@@ -1,5 +1,7 @@
-import { HttpBody, type HttpClientRequest, HttpClientRequest as Request } from "@effect/platform"
-import { Predicate } from "effect"
+import * as HttpBody from "@effect/platform/HttpBody"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Request from "@effect/platform/HttpClientRequest"
+import * as Predicate from "effect/Predicate"
 
 /** Says that the stream in the body of `request` gives the same bytes each time it is run, so it may be sent again. */
 export const replayable = (request: HttpClientRequest.HttpClientRequest): HttpClientRequest.HttpClientRequest => {

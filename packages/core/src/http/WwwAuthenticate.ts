@@ -1,4 +1,7 @@
-import { Either, Encoding, Option, Predicate } from "effect"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 
 /** One way in that a server offered with a 401 (RFC 9110 section 11.6.1). */
 export interface Challenge {

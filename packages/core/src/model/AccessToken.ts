@@ -1,4 +1,5 @@
-import { Data, type Redacted } from "effect"
+import * as Data from "effect/Data"
+import type * as Redacted from "effect/Redacted"
 import type { TokenSet } from "./TokenSet.js"
 
 /** What a caller is handed: enough to make a request, and never the refresh token. */

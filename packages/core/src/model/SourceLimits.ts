@@ -1,4 +1,7 @@
-import { type Clock, Duration, Effect, Option } from "effect"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { type Checks, checkOptions, type DurationOption, integer, positive } from "./Options.js"
 import type { InvalidOption } from "./TokenError.js"
 import { currentTurn, type Turn } from "./Turn.js"

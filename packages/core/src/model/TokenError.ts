@@ -1,4 +1,5 @@
-import { Predicate, Schema } from "effect"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 
 /** Whatever can keep a caller from a valid token. Each class is something a caller handles differently. */
 export type TokenError =

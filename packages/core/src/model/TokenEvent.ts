@@ -1,4 +1,4 @@
-import { Data } from "effect"
+import * as Data from "effect/Data"
 
 /** What happened to the tokens of a key, and why. Carries no secret. */
 export type TokenEvent = Data.TaggedEnum<{

@@ -1,4 +1,6 @@
-import { Effect, Metric, MetricBoundaries } from "effect"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
 
 /** Attempts at the token endpoint, tagged `outcome`: `refreshed`, `failed`, `refused`, `in_doubt`. */
 export const refreshes = Metric.counter("evertoken_refreshes", {

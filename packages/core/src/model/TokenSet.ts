@@ -1,4 +1,10 @@
-import { Data, DateTime, Duration, Option, Predicate, Redacted, Schema } from "effect"
+import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import {
   type Checks,
   type DurationOption,

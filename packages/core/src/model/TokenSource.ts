@@ -1,4 +1,7 @@
-import { type Context, Duration, Effect, Predicate } from "effect"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import { fence } from "./Fence.js"
 import {
   boolean,

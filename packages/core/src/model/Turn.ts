@@ -1,4 +1,6 @@
-import { Effect, FiberRef, GlobalValue } from "effect"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as GlobalValue from "effect/GlobalValue"
 
 /** The place that a request holds among those that its token endpoint takes at a time. */
 export interface Turn {

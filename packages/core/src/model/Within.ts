@@ -1,4 +1,5 @@
-import { type Duration, Effect } from "effect"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 
 /**
  * Fails with `onTimeout` where the effect has not ended within `duration`, also where it cannot be interrupted: then it

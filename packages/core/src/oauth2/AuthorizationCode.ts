@@ -1,5 +1,6 @@
-import type { HttpClient } from "@effect/platform"
-import { Effect, Redacted } from "effect"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { checkOptions } from "../model/Options.js"
 import { clean } from "../model/SafeText.js"
 import { GrantRejected, type InvalidOption } from "../model/TokenError.js"

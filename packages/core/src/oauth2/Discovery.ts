@@ -1,5 +1,5 @@
-import type { HttpClient } from "@effect/platform"
-import { Effect } from "effect"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Effect from "effect/Effect"
 import { type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import type { SourceError } from "../model/TokenSource.js"
 import { accept } from "./ErrorResponse.js"

@@ -1,4 +1,7 @@
-import { Duration, Effect, Option, Predicate } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { type Checks, func, oneOf, record } from "../model/Options.js"
 import { clean } from "../model/SafeText.js"
 import { ClientRejected, GrantRejected, TokenEndpointError } from "../model/TokenError.js"

@@ -1,4 +1,7 @@
-import { Duration, Encoding, Option, Predicate } from "effect"
+import * as Duration from "effect/Duration"
+import * as Encoding from "effect/Encoding"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { type DurationOption, func, isSeconds, kind, lasting, must, required, text } from "../model/Options.js"
 import { at, parseJson } from "./JsonPath.js"
 

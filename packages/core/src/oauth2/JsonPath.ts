@@ -1,4 +1,5 @@
-import { Predicate, Schema } from "effect"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 
 /** The value under a name, or under a path with dots between: `data.token`, `errors.0.code`. */
 export const at = (answer: unknown, path: string): unknown => {

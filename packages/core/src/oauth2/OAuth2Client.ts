@@ -1,4 +1,6 @@
-import { Effect, Predicate, type Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
 import { GrantRejected, InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import { TokenSet } from "../model/TokenSet.js"

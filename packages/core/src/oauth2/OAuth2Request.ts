@@ -1,4 +1,6 @@
-import { Effect, Predicate, Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
 import type { TokenRequest } from "./TokenEndpointClient.js"
 

@@ -1,4 +1,6 @@
-import { Effect, Predicate, Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import { type Checks, func, listing, scheme, text } from "../model/Options.js"
 import { TokenEndpointError } from "../model/TokenError.js"
 import { TokenSet, type TokenSetOptions } from "../model/TokenSet.js"

@@ -1,4 +1,7 @@
-import { Clock, Duration, Effect, Predicate } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 
 /** The same time as `clock`; sleeping by it does not keep a Node process alive, where timers can be told so. */
 export const backgroundClock = (clock: Clock.Clock): Clock.Clock => ({

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** A wait that can be cut short; a ring while nobody waits is not lost. */
 export const makeAlarm = () => {

@@ -1,4 +1,5 @@
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type { AccessToken } from "../model/AccessToken.js"
 import { ProviderClosed, type TokenError } from "../model/TokenError.js"
 import type { TokenSource } from "../model/TokenSource.js"

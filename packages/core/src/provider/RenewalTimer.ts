@@ -1,4 +1,6 @@
-import { Duration, Effect, Exit } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { AccessToken } from "../model/AccessToken.js"
 import type { Current } from "../refresh/Connection.js"
 import { decide } from "../refresh/Freshness.js"

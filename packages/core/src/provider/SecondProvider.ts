@@ -1,4 +1,5 @@
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { TokenStore } from "../store/TokenStore.js"
 
 /** Which keys have a provider now, of each store of this process. */

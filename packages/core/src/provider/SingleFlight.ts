@@ -1,4 +1,6 @@
-import { Clock, Effect, type Exit } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 
 /** One refresh that any number of callers wait for, each until its own deadline, with one timer for all of them. */
 export class Flight<A, E> {

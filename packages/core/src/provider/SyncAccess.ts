@@ -1,4 +1,4 @@
-import { Predicate } from "effect"
+import * as Predicate from "effect/Predicate"
 import type { AccessToken } from "../model/AccessToken.js"
 
 /** What a provider can do besides for callers that run no fibers: the token that `get` would give at once at `now`, if any. */

@@ -1,17 +1,15 @@
-import {
-  Cause,
-  Clock,
-  Duration,
-  Effect,
-  Exit,
-  Metric,
-  Option,
-  Predicate,
-  PubSub,
-  Schedule,
-  type Scope,
-  Stream
-} from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as PubSub from "effect/PubSub"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { AccessToken } from "../model/AccessToken.js"
 import { service } from "../model/Options.js"
 import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"

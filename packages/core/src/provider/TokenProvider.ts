@@ -1,18 +1,16 @@
-import {
-  Clock,
-  Context,
-  Duration,
-  Effect,
-  Either,
-  Equal,
-  Layer,
-  Option,
-  Predicate,
-  Queue,
-  Schedule,
-  type Scope,
-  Stream
-} from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Equal from "effect/Equal"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { AccessToken } from "../model/AccessToken.js"
 import {
   type Checks,

@@ -1,16 +1,14 @@
-import {
-  Cause,
-  Clock,
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  FiberSet,
-  Layer,
-  Schedule,
-  type Scope,
-  type Stream
-} from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { AccessToken } from "../model/AccessToken.js"
 import { type Checks, checkOptions, type DurationOption, duration, func, required } from "../model/Options.js"
 import { madePolicy, type RefreshPolicy } from "../model/RefreshPolicy.js"

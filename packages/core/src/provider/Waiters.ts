@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** Fibers that wait to be woken. One that was woken, or interrupted, is not among them any more. */
 export class Waiters {

@@ -1,4 +1,5 @@
-import { Duration, Either } from "effect"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
 import { ReauthorizationRequired, RefreshInDoubt, TokenEndpointError, type TokenError } from "../model/TokenError.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import type { Failure, TokenRecord } from "../store/TokenStore.js"

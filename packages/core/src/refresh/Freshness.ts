@@ -1,4 +1,8 @@
-import { Duration, Effect, type Schedule, ScheduleDecision, ScheduleIntervals } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
+import * as ScheduleDecision from "effect/ScheduleDecision"
+import * as ScheduleIntervals from "effect/ScheduleIntervals"
 import type { AccessToken } from "../model/AccessToken.js"
 import type { TokenError } from "../model/TokenError.js"
 

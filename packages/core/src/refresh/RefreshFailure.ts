@@ -1,4 +1,7 @@
-import { Cause, Data, Option, Predicate } from "effect"
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { TokenEndpointError, type TokenError } from "../model/TokenError.js"
 
 /** Why an attempt brings no token, and until when (epoch milliseconds) another one is pointless. */

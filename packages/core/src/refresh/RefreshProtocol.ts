@@ -1,4 +1,11 @@
-import { Cause, Clock, Duration, Effect, Either, Fiber, Option, Random } from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import type { ResolvedPolicy } from "../model/RefreshPolicy.js"
 import {
   ReauthorizationRequired,

@@ -1,4 +1,4 @@
-import { Duration } from "effect"
+import * as Duration from "effect/Duration"
 import type { TokenSet } from "../model/TokenSet.js"
 
 /** What is to be said about the end of a refresh token. */

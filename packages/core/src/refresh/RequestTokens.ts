@@ -1,17 +1,15 @@
-import {
-  Cause,
-  Clock,
-  Duration,
-  Effect,
-  Either,
-  Exit,
-  FiberRef,
-  Metric,
-  Option,
-  Predicate,
-  Redacted,
-  Schema
-} from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { Fence } from "../model/Fence.js"
 import {
   ClientRejected,

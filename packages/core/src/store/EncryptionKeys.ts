@@ -1,17 +1,15 @@
-import {
-  Cause,
-  Clock,
-  Config,
-  type ConfigError,
-  Deferred,
-  Duration,
-  Effect,
-  Either,
-  Encoding,
-  FiberId,
-  Option,
-  Redacted
-} from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import {
   type Checks,
   checkOptions,

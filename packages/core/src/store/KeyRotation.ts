@@ -1,4 +1,7 @@
-import { Chunk, Effect, Option, Stream } from "effect"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { boolean, type Checks, checkOptions, integer, string } from "../model/Options.js"
 import { type InvalidOption, TokenStoreError } from "../model/TokenError.js"
 import type { TokenCipher } from "./TokenCipher.js"

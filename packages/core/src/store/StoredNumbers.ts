@@ -1,4 +1,5 @@
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import { TokenStoreError } from "../model/TokenError.js"
 import { TokenSet } from "../model/TokenSet.js"
 import type { StoredRow } from "./TokenStore.js"

@@ -1,4 +1,11 @@
-import { type Config, Context, Effect, Encoding, Layer, Option, Redacted, Schema } from "effect"
+import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { type InvalidOption, TokenStoreError } from "../model/TokenError.js"
 import {
   configuredKeys,

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { TokenChange, TokenStoreBackend } from "../store/TokenStore.js"
 import {
   asks,

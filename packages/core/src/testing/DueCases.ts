@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { TokenStoreBackend } from "../store/TokenStore.js"
 import { asks, failed, holds, kept, LONG, load, MINUTE, newKey, type StoreCase, same } from "./StoreCase.js"
 

@@ -1,4 +1,6 @@
-import { Data, Effect, Redacted } from "effect"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import type { DurationOption } from "../model/Options.js"
 import { GrantRejected, type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import { TokenSet } from "../model/TokenSet.js"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { asks, failed, holds, kept, LONG, leased, load, newKey, rowOf, type StoreCase, same } from "./StoreCase.js"
 
 /** What `lease` and `renew` promise. Leases of no length have run out at once. */

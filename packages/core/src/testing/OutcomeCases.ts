@@ -1,4 +1,7 @@
-import { Effect, Option, Queue, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
 import type { TokenChange } from "../store/TokenStore.js"
 import {
   asks,

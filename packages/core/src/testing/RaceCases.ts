@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { TokenSet } from "../model/TokenSet.js"
 import { TokenStore } from "../store/TokenStore.js"
 import { asks, failed, holds, kept, LONG, leased, load, newKey, type StoreCase, same } from "./StoreCase.js"

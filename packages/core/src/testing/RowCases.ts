@@ -1,4 +1,7 @@
-import { Clock, Effect, Option, Redacted } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { TokenSet } from "../model/TokenSet.js"
 import { type RowState, TokenStore } from "../store/TokenStore.js"
 import { asks, failed, holds, kept, LONG, leased, load, MINUTE, newKey, type StoreCase, same } from "./StoreCase.js"

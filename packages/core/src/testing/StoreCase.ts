@@ -1,4 +1,7 @@
-import { Data, Effect, Predicate, Random } from "effect"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
 import type { Failed, LeaseRequest, Snapshot, StoredRow, TokenStoreBackend } from "../store/TokenStore.js"
 
 /** A sentence that a store keeps, and the test of it. */

@@ -1,4 +1,6 @@
-import { Clock, Effect, Redacted } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { InvalidOption } from "../model/TokenError.js"
 import { importKey, randomId, sha256, sign } from "./SigningKey.js"
 

@@ -1,5 +1,9 @@
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform"
-import { Effect, identity, Option } from "effect"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
 
 /** `client` without the part that prepares requests: run for each attempt, it would add to what it has made before. */
 export const prepared = (client: HttpClient.HttpClient): HttpClient.HttpClient => {

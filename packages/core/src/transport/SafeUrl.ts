@@ -1,4 +1,5 @@
-import { Option, Predicate } from "effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { type Check, kind } from "../model/Options.js"
 
 /** `value` as a URL that secrets may go to: `https`, or `http` on the loopback, without credentials in it. */

@@ -1,4 +1,5 @@
-import { Data, Duration } from "effect"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import type { NoSource, TokenError } from "../model/TokenError.js"
 
 /** What a worker has done. */
