@@ -1,15 +1,15 @@
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import { AccessToken } from "../model/AccessToken.js"
-import type { Current } from "../refresh/Connection.js"
+import { type Current, setBack } from "../refresh/Connection.js"
 import { decide } from "../refresh/Freshness.js"
+import { type Instant, offsetOf } from "../refresh/Lease.js"
 import { makeAlarm } from "./Alarm.js"
 import { type Entry, isHalted } from "./CacheEntry.js"
 import { DueQueue } from "./DueQueue.js"
 
 /** When each key of a process is renewed: one queue and one timer for all of them. */
-export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">) => {
+export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">, clock: Clock.Clock) => {
   const queue = new DueQueue<Entry>()
   const alarm = makeAlarm()
 
@@ -21,27 +21,35 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
   /** Does not look at `entry` any more. */
   const cancel = (entry: Entry): void => void queue.put(entry, Number.POSITIVE_INFINITY)
 
-  /** The wall clock went back by `-step`: what it said of this token's end is that much too late. */
-  const setBack = (entry: Entry, step: number) => {
-    if (entry.current === undefined) return
-    const { current } = entry
-    const tokens = current.tokens.shifted(step)
-    const token = AccessToken.of(tokens, current.token.generation)
-    const instants = { renewAt: current.renewAt + step, expiresAt: current.expiresAt + step }
-    entry.current = { ...current, tokens, token, ...instants, served: Exit.succeed(token) }
-    queue.put(entry, nextLook(entry.current, instants.renewAt))
+  const read = (): Instant => ({ wall: clock.unsafeCurrentTimeMillis(), steady: clock.unsafeCurrentTimeNanos() })
+  let last = read()
+
+  /** Looks at both clocks. Where the wall clock went back since the last look, what it said of each token's end is too late. */
+  const look = (): Instant => {
+    const now = read()
+    const step = offsetOf(now) - offsetOf(last)
+    if (step < -STEP) {
+      for (const entry of entries.values()) {
+        if (entry.current === undefined) continue
+        entry.current = setBack(entry.current, step)
+        queue.put(entry, nextLook(entry.current, entry.current.renewAt))
+      }
+    }
+    last = now
+    return now
+  }
+
+  /** `current` by the wall clock as it is now, from which on a step back is seen. */
+  const corrected = (current: Current): Current => {
+    const step = offsetOf(look()) - current.offset
+    return step < -STEP ? setBack(current, step) : current
   }
 
   /** Renews what is due. Looks at the wall clock at least each minute, so that sleep and clock steps do no harm. */
   const run = (renew: (entry: Entry) => Effect.Effect<unknown>): Effect.Effect<never> =>
     Effect.gen(function* () {
-      const clock = yield* Effect.clock
-      const read = () => ({ wall: clock.unsafeCurrentTimeMillis(), steady: clock.unsafeCurrentTimeNanos() })
-      for (let last = read(); ; ) {
-        const now = read()
-        const step = now.wall - last.wall - Number((now.steady - last.steady) / 1_000_000n)
-        if (step < -STEP) for (const entry of entries.values()) setBack(entry, step)
-        last = now
+      for (;;) {
+        const now = look()
         for (let entry = queue.take(now.wall); entry !== undefined; entry = queue.take(now.wall)) {
           const { current, halt } = entry
           if (current === undefined) continue
@@ -59,7 +67,7 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
       }
     })
 
-  return { plan, cancel, run }
+  return { plan, cancel, corrected, run }
 }
 
 /**

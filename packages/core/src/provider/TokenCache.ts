@@ -93,11 +93,12 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
   const protocol = makeProtocol(availability, policy, emit)
   const entries = new Map<string, Entry>()
-  const renewals = makeRenewals(entries)
+  const renewals = makeRenewals(entries, yield* Effect.clock)
   let closed = false
 
   /** Puts `current` to use in place of `start`, unless somebody has put newer tokens to use since. */
-  const adopt = (entry: Entry, start: Current | undefined, current: Current) => {
+  const adopt = (entry: Entry, start: Current | undefined, found: Current) => {
+    const current = renewals.corrected(found)
     const known = entry.current
     entry.halt = undefined
     entry.failures = 0
@@ -192,8 +193,9 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         drop(entry)
         flight.end(Exit.fail(new ReauthorizationRequired({ key: entry.key, reason: "forgotten" })))
       } else if (Exit.isSuccess(exit)) {
-        adopt(entry, start, exit.value)
-        flight.end(Exit.succeed(exit.value.token))
+        const current = renewals.corrected(exit.value)
+        adopt(entry, start, current)
+        flight.end(Exit.succeed(current.token))
       } else if (halt !== undefined) {
         entry.halt = { ...halt, at: now }
         if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(halt.until, now + SOONEST))

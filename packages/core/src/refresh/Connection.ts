@@ -12,7 +12,7 @@ import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import type { Failure, TokenRecord } from "../store/TokenStore.js"
 import { renewal } from "./Freshness.js"
-import { instant } from "./Lease.js"
+import { instant, offsetOf } from "./Lease.js"
 import type { Halt } from "./RefreshFailure.js"
 import { patience } from "./RefreshTokenExpiry.js"
 
@@ -54,6 +54,8 @@ export interface Current {
   readonly by: Failure["by"] | "elsewhere"
   /** When the refresh token ends for good, if that is soon. */
   readonly endsAt: number | undefined
+  /** How far the wall clock that its instants are of was ahead of the steady one, in milliseconds. */
+  readonly offset: number
   /** The token as a result, ready to be handed out. */
   readonly served: Exit.Exit<AccessToken>
 }
@@ -76,7 +78,8 @@ export const timed = Effect.fnUntraced(function* (
   generation: number
 ) {
   const token = AccessToken.of(tokens, generation)
-  const now = yield* Clock.currentTimeMillis
+  const at = yield* instant
+  const now = at.wall
   const { traits } = slot.source
   // Where a refresh ends the old token at once, early renewal only shortens its life.
   const earliest = Duration.toMillis(traits.earliestRefresh)
@@ -104,6 +107,7 @@ export const timed = Effect.fnUntraced(function* (
     rejected: false,
     by: "elsewhere",
     endsAt: undefined,
+    offset: offsetOf(at),
     served
   }
   return current
@@ -125,6 +129,18 @@ export const timedRow = Effect.fnUntraced(function* (
   const isOpen = Math.max(leaseUntil, yield* Clock.currentTimeMillis) < end
   return isOpen ? { ...current, renewAt: Math.min(current.renewAt, leaseUntil) } : current
 })
+
+/** The same by a wall clock that went back by `-step` milliseconds since: its instants would come that much too late. */
+export const setBack = (current: Current, step: number): Current => {
+  const tokens = current.tokens.shifted(step)
+  const token = AccessToken.of(tokens, current.token.generation)
+  const instants = {
+    renewAt: current.renewAt + step,
+    expiresAt: current.expiresAt + step,
+    offset: current.offset + step
+  }
+  return { ...current, tokens, token, ...instants, served: Exit.succeed(token) }
+}
 
 /** The same tokens as another generation. */
 export const renumbered = (current: Current, generation: number): Current => {

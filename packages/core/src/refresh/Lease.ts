@@ -32,6 +32,9 @@ export const instant: Effect.Effect<Instant> = Effect.map(Effect.clock, (clock) 
   wall: clock.unsafeCurrentTimeMillis()
 }))
 
+/** How far the wall clock is ahead of the steady one, in milliseconds: it changes where the wall clock is set. */
+export const offsetOf = ({ steady, wall }: Instant): number => wall - Number(steady / 1_000_000n)
+
 /** The milliseconds from one instant to a later one, by the clock that says more. */
 export const elapsed = (from: Instant, to: Instant): number =>
   Math.max(Number(to.steady - from.steady) / 1_000_000, to.wall - from.wall)

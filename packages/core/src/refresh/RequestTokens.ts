@@ -1,5 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -23,7 +22,7 @@ import { refreshDuration, refreshes } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
 import type { SourceError, TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/TokenStore.js"
-import type { Lease } from "./Lease.js"
+import { instant, type Lease } from "./Lease.js"
 
 /** What a source is asked for. */
 export interface Request {
@@ -47,7 +46,7 @@ export type Answer = Either.Either<TokenSet, SourceError | TokenSourceDefect>
  */
 export const exchange = Effect.fnUntraced(function* (request: Request, lease: Lease) {
   const { by, current, newer, source, timeout } = request
-  const sentAt = yield* Clock.currentTimeMillis
+  const began = yield* instant
   const asked = Effect.suspend((): Effect.Effect<TokenSet, SourceError> => {
     const effect = by === "login" ? source.login : current && source.refresh?.(current, newer)
     return effect ?? new GrantRejected({ code: "absent" })
@@ -58,8 +57,10 @@ export const exchange = Effect.fnUntraced(function* (request: Request, lease: Le
   const received = Effect.uninterruptibleMask((restore) =>
     Effect.zipWith(
       Effect.exit(restore(Effect.provideService(fenced, Fence, lease.fence))),
-      FiberRef.get(FiberRef.interruptedCause),
-      (exit, givenUp) => {
+      Effect.zip(FiberRef.get(FiberRef.interruptedCause), instant),
+      (exit, [givenUp, now]) => {
+        // Where the wall clock was set back meanwhile, lifetimes count from when it was sent by the clock as it is now.
+        const sentAt = Math.min(began.wall, Math.floor(now.wall - Number(now.steady - began.steady) / 1_000_000))
         const answer = read(request, exit, sentAt)
         if (Exit.isSuccess(exit) || Cause.isEmpty(givenUp)) noted.answer = answer
         return answer

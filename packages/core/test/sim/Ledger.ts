@@ -255,8 +255,11 @@ export class Ledger {
       const inWindow = now.at <= first.at + this.setup.window * 1_000
       const access = this.authority.refreshTokens.get(token)?.access
       const forward = now.machine.clockSteps.reduce((total, { by }) => total + Math.abs(by), 0)
+      // A row that was written later than the store's clock says now tells nobody how long its tokens hold.
+      const unknown = this.world.storeSteps.some(({ at, by }) => by < 0 && at >= first.at - this.setup.life * 1_000)
       const ended =
         access === undefined ||
+        unknown ||
         access.revoked ||
         this.rejected.has(access.value) ||
         access.expiresAt <= now.at + forward + CLOCK_ERROR
