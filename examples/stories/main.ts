@@ -21,8 +21,7 @@ Effect.flatMap(Effect.promise(load), (story) => story[part] as Effect.Effect<unk
   NodeRuntime.runMain({
     disableErrorReporting: true,
     teardown: (exit, end) => {
-      // A connection that was still being opened when its pool ended would keep the process for good.
-      if (Exit.isSuccess(exit)) return process.exit(0)
+      if (Exit.isSuccess(exit)) return end(0)
       console.error(Cause.prettyErrors(exit.cause)[0]?.message ?? "The story was stopped.")
       end(1)
     }

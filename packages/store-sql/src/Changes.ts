@@ -3,6 +3,7 @@ import type { TokenChange } from "@evertoken/core"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
@@ -57,8 +58,9 @@ export const changeFeed = Effect.fnUntraced(function* (
       if (beats === before) return yield* hasHeard ? new Silent() : new Deaf()
       yield* Effect.sleep(every)
     })
-    // A dead connection may never answer its farewell, which is not waited for.
-    yield* Effect.raceFirst(Effect.disconnect(hearing), Effect.forever(beating))
+    const heard = Effect.repeat(Effect.zipRight(send, Effect.sleep("20 millis")), { until: () => beats > 0 })
+    const settled = Effect.suspend(() => (beats > 0 ? Effect.void : heard))
+    yield* Effect.raceFirst(leaving(hearing, settled), Effect.forever(beating))
   }).pipe(
     Effect.ensuring(
       Effect.sync(() => {
@@ -96,6 +98,22 @@ export const changeFeed = Effect.fnUntraced(function* (
   return Stream.fromPubSub(changes)
 })
 
+/**
+ * Interrupted, the effect is waited for, so that its connection is given back before the pool ends; but not for long,
+ * since a dead connection may never answer its farewell. `RcRef.get`, which the client's `listen` is made of, leaks the
+ * connection where it is interrupted while that is made, so `settled` is waited for first.
+ */
+const leaving = <A, E>(effect: Effect.Effect<A, E>, settled: Effect.Effect<unknown, unknown>): Effect.Effect<A, E> =>
+  Effect.acquireUseRelease(Effect.forkDaemon(Effect.interruptible(effect)), Fiber.join, (fiber) =>
+    Effect.raceFirst(Fiber.await(fiber), Effect.ignore(settled)).pipe(
+      Effect.zipRight(Fiber.interrupt(fiber)),
+      Effect.disconnect,
+      Effect.interruptible,
+      Effect.timeout(FAREWELL),
+      Effect.ignore
+    )
+  )
+
 interface ListenOptions {
   /** How long to wait between two looks at the connection. */
   readonly every?: Duration.DurationInput | undefined
@@ -114,6 +132,7 @@ class Silent extends Data.TaggedError("Silent") {}
 const DEAF =
   "PostgreSQL's notifications cannot be relied on through a pooler: the token store asks for changes each second instead"
 const LIMIT = "10 seconds"
+const FAREWELL = "2 seconds"
 const TRIES = 10
 
 /**

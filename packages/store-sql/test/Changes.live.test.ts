@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import type { TokenChange } from "@evertoken/core"
+import { type TokenChange, TokenStore } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Clock, Effect, Fiber, Layer, Logger, Option, Queue, Redacted, Stream } from "effect"
 import { changeFeed } from "../src/Changes.js"
@@ -35,6 +35,35 @@ onEach(
           yield* put(key, generation)
           yield* Effect.repeat(hints.take, { until: (hint) => hint.key === key && hint.generation === generation })
         }
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("leave no connection behind where a store ends as soon as it was made, so that its process can end", () =>
+      Effect.gen(function* () {
+        const { connect, table: named, url } = setting()
+        const table = named("brief")
+        const applicationName = `brief ${randomUUID()}`
+        const watcher = yield* Layer.build(connect())
+        const sql = yield* Effect.provide(PgClient.PgClient, watcher)
+        yield* Effect.provide(SqlTokenStore.migrate({ table }), watcher)
+        const brief = PgClient.layer({ url: Redacted.make(url), applicationName })
+        const store = Effect.flatMap(TokenStore, (store) => store.load("k")).pipe(
+          Effect.provide(Layer.provide(SqlTokenStore.layer({ encryption: "off", table }), brief))
+        )
+        for (let round = 0; round < 10; round++) assert.isTrue(Option.isNone(yield* store))
+        const left = Effect.map(
+          sql<{
+            n: number
+          }>`SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = ${applicationName}`,
+          ([row]) => row?.n
+        )
+        // The database takes a moment to see that a client has gone.
+        const none = Effect.repeat(Effect.delay(left, "50 millis"), { until: (n) => n === 0 })
+        yield* Effect.timeoutTo(none, {
+          duration: "10 seconds",
+          onSuccess: () => undefined,
+          onTimeout: () => assert.fail("connections are left")
+        })
       }).pipe(Effect.scoped)
     )
 
