@@ -60,7 +60,16 @@ export const changeFeed = Effect.fnUntraced(function* (
     })
     const heard = Effect.repeat(Effect.zipRight(send, Effect.sleep("20 millis")), { until: () => beats > 0 })
     const settled = Effect.suspend(() => (beats > 0 ? Effect.void : heard))
-    yield* Effect.raceFirst(leaving(hearing, settled), Effect.forever(beating))
+    let isDead = false
+    const watching = Effect.tapError(Effect.forever(beating), () =>
+      Effect.sync(() => {
+        isDead = true
+      })
+    )
+    yield* Effect.raceFirst(
+      leaving(hearing, settled, () => isDead),
+      watching
+    )
   }).pipe(
     Effect.ensuring(
       Effect.sync(() => {
@@ -100,18 +109,24 @@ export const changeFeed = Effect.fnUntraced(function* (
 
 /**
  * Interrupted, the effect is waited for, so that its connection is given back before the pool ends; but not for long,
- * since a dead connection may never answer its farewell. `RcRef.get`, which the client's `listen` is made of, leaks the
- * connection where it is interrupted while that is made, so `settled` is waited for first.
+ * nor where `isDead` says so, since a dead connection may never answer its farewell. `RcRef.get`, which the client's
+ * `listen` is made of, leaks the connection where it is interrupted while that is made, so `settled` is waited for first.
  */
-const leaving = <A, E>(effect: Effect.Effect<A, E>, settled: Effect.Effect<unknown, unknown>): Effect.Effect<A, E> =>
+const leaving = <A, E>(
+  effect: Effect.Effect<A, E>,
+  settled: Effect.Effect<unknown, unknown>,
+  isDead: () => boolean
+): Effect.Effect<A, E> =>
   Effect.acquireUseRelease(Effect.forkDaemon(Effect.interruptible(effect)), Fiber.join, (fiber) =>
-    Effect.raceFirst(Fiber.await(fiber), Effect.ignore(settled)).pipe(
-      Effect.zipRight(Fiber.interrupt(fiber)),
-      Effect.disconnect,
-      Effect.interruptible,
-      Effect.timeout(FAREWELL),
-      Effect.ignore
-    )
+    isDead()
+      ? Fiber.interruptFork(fiber)
+      : Effect.raceFirst(Fiber.await(fiber), Effect.ignore(settled)).pipe(
+          Effect.zipRight(Fiber.interrupt(fiber)),
+          Effect.disconnect,
+          Effect.interruptible,
+          Effect.timeout(FAREWELL),
+          Effect.ignore
+        )
   )
 
 interface ListenOptions {

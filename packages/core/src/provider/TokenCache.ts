@@ -307,6 +307,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     if (closed) return
     const { current: start } = entry
     const record = Option.getOrUndefined(yield* store.load(entry.key))
+    // While newer tokens wait to be saved, an older row is no sign of lost commits.
+    if (entry.unsaved !== undefined) return
     if (record !== undefined && stands(entry) && entry.flight === undefined && isOlder(record, entry)) {
       const known = entry.current
       const restored = known && (yield* protocol.restore(entry, known, record.generation))
