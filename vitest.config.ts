@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
+const cores = availableParallelism()
 const folders = ["packages/*/test", "examples/test"]
 const unit = folders.map((folder) => `${folder}/**/*.test.ts`)
 const live = folders.map((folder) => `${folder}/**/*.live.test.ts`)
@@ -28,10 +29,11 @@ export default defineConfig({
     setupFiles: ["test/seed.ts"],
     sequence: { sequencer: LongestFirst },
     poolOptions: {
+      // As many at least as at most: one that the pool ends for want of work may be given work meanwhile, which fails the run.
       // They keep a core busy: one for each.
-      threads: { isolate: false, minThreads: 1, maxThreads: availableParallelism() },
+      threads: { isolate: false, minThreads: cores, maxThreads: cores },
       // They wait for leases, servers and processes most of the time.
-      forks: { isolate: false, minForks: 1, maxForks: 2 * availableParallelism() }
+      forks: { isolate: false, minForks: 2 * cores, maxForks: 2 * cores }
     },
     projects: [
       {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { LogEntry } from "@evertoken/authority"
-import { LEASE, LIFETIME, judge as of } from "./judge.js"
+import { HELD, LIFETIME, judge as of } from "./judge.js"
 
 describe("what a log says of a refresh token that came again", () => {
   const first = request("1", "2", 10_000)
@@ -16,7 +16,7 @@ describe("what a log says of a refresh token that came again", () => {
   })
 
   it("a holder that lives may be overtaken once its lease ran out, and not before", () => {
-    const [late, soon] = [LEASE, LEASE - 1].map((since) => request("1", "2b", 10_000 + since, { agent: "b" }))
+    const [late, soon] = [HELD, HELD - 1].map((since) => request("1", "2b", 10_000 + since, { agent: "b" }))
     assert.deepInclude(judge([first, ...(late ? [late] : [])], none), { overtaken: 1, unexplained: [] })
     const [told = ""] = judge([first, ...(soon ? [soon] : [])], none).unexplained
     assert.include(told, "its holder was alive and had its lease")

@@ -29,7 +29,7 @@ export const judge = (requests: ReadonlyArray<LogEntry>, killed: ReadonlyMap<str
     const inUse = before.issued !== undefined && (spent.get(before.issued)?.at ?? at) < at
     if (inUse) unexplained.push(`${told}, although what it had brought was in use`)
     else if (end > at && before.delivered) {
-      if (since < LEASE) unexplained.push(`${told}, although its holder was alive and had its lease`)
+      if (since < HELD) unexplained.push(`${told}, although its holder was alive and had its lease`)
       else overtaken++
     }
     if (!alarm) continue
@@ -45,6 +45,12 @@ export const judge = (requests: ReadonlyArray<LogEntry>, killed: ReadonlyMap<str
   }
   return { replays, overtaken, starved, unexplained, dead }
 }
+
+/**
+ * For how long, in milliseconds, a holder surely has its lease after its request was seen: a third of it is left when it
+ * looks for the last time, and half of that may go by on the way.
+ */
+export const HELD = 333
 
 /** What an access token lasts, for how long a refresh token may come again, and the lease, in milliseconds. */
 export const [LIFETIME, WINDOW, LEASE] = [20_000, 8_000, 2_000]
