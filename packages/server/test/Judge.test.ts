@@ -45,15 +45,15 @@ describe("what a log says of a refresh token that came again", () => {
       }).flat()
 
     it("nothing explains it where all others were renewed in time: nobody looked", () => {
-      const { dead, starved, unexplained } = judge([first, ...others(LIFETIME / 2, LIFETIME / 2), late], killed)
-      assert.deepStrictEqual([starved, unexplained.length, [...dead]], [[], 1, ["1"]])
-      assert.include(unexplained[0], "nobody looked at it in its window")
+      const { dead, missed, starved, unexplained } = judge([first, ...others(LIFETIME / 2, LIFETIME / 2), late], killed)
+      assert.deepStrictEqual([starved, unexplained, missed.length, [...dead]], [[], [], 1, ["1"]])
+      assert.include(missed[0], "nobody looked at it in its window")
     })
 
     it("a starved machine explains it where the others were late, or not renewed at all", () => {
       for (const ages of [[LIFETIME, LIFETIME / 2], [LIFETIME / 2], []]) {
-        const { dead, starved, unexplained } = judge([first, ...others(...ages), late], killed)
-        assert.deepStrictEqual([starved.length, unexplained, [...dead]], [1, [], ["1"]])
+        const { dead, missed, starved } = judge([first, ...others(...ages), late], killed)
+        assert.deepStrictEqual([starved.length, missed, [...dead]], [1, [], ["1"]])
       }
     })
   })

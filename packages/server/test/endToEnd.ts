@@ -26,6 +26,8 @@ export interface Report {
   readonly starved: ReadonlyArray<string>
   /** The replays that nothing explains. */
   readonly unexplained: ReadonlyArray<string>
+  /** Grants that were lost since nobody asked again inside the window, although the others were renewed in time. */
+  readonly missed: ReadonlyArray<string>
   readonly inactive: number
   readonly exits: ReadonlyArray<number | null>
 }

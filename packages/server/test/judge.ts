@@ -9,7 +9,7 @@ export const judge = (requests: ReadonlyArray<LogEntry>, killed: ReadonlyMap<str
   const log = [...requests].sort((a, b) => a.at - b.at)
   const issuedAt = new Map(log.map(({ at, issued, took }) => [issued, at + took]))
   const spent = new Map<string, LogEntry>()
-  const [unexplained, starved, dead] = [[] as string[], [] as string[], new Set<string>()]
+  const [unexplained, missed, starved, dead] = [[] as string[], [] as string[], [] as string[], new Set<string>()]
   let [replays, overtaken] = [0, 0]
   /** The first of the tokens that led to this one. */
   const first = new Map<string, string>()
@@ -41,9 +41,9 @@ export const judge = (requests: ReadonlyArray<LogEntry>, killed: ReadonlyMap<str
     const late = ages.filter((age) => age > LIFETIME / 2 + (WINDOW - LEASE) / 2).length
     const text = `${told}; of ${Math.round(due)} renewals due meanwhile ${others.length} were made, ${late} of them late`
     if (others.length < 0.8 * due || late * 4 >= others.length) starved.push(text)
-    else unexplained.push(`${text}: nobody looked at it in its window`)
+    else missed.push(`${text}: nobody looked at it in its window`)
   }
-  return { replays, overtaken, starved, unexplained, dead }
+  return { replays, overtaken, starved, missed, unexplained, dead }
 }
 
 /**
