@@ -70,6 +70,24 @@ describe("what was found once and stays mended", () => {
     [115_000, { do: "get", p: 1, k: 0, patience: undefined }]
   )
   found(
+    "P9: a token lasts no longer where the clock goes forth and back while it is asked for",
+    { life: 60 },
+    [0, { do: "clock", p: 0, by: 7_200_000 }],
+    [0, { do: "get", p: 0, k: 0, patience: undefined }],
+    [2, { do: "clock", p: 0, by: -7_200_000 }],
+    [15_000, { do: "get", p: 0, k: 0, patience: undefined }],
+    [65_000, { do: "get", p: 0, k: 0, patience: undefined }]
+  )
+  found(
+    "P9: a token lasts no longer where the clock goes forth and back while it is saved",
+    { life: 60 },
+    [0, { do: "clock", p: 0, by: 7_200_000 }],
+    [0, { do: "get", p: 0, k: 0, patience: undefined }],
+    [4, { do: "clock", p: 0, by: -7_200_000 }],
+    [15_000, { do: "get", p: 0, k: 0, patience: undefined }],
+    [65_000, { do: "get", p: 0, k: 0, patience: undefined }]
+  )
+  found(
     "P9: a clock that goes ahead does not keep a token from its callers that the store knows to hold",
     { life: 200, skews: [0, 0], login: true, rotates: false },
     [0, { do: "get", p: 0, k: 0, patience: undefined }],
