@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const cores = availableParallelism()
 const folders = ["packages/*/test", "examples/test"]
-const unit = folders.map((folder) => `${folder}/**/*.test.ts`)
+const unit = folders.map((folder) => `${folder}/**/!(*.live).test.ts`)
 const live = folders.map((folder) => `${folder}/**/*.live.test.ts`)
 const given = process.env.EVERTOKEN_TEST_SEED
 const seed = given === "random" ? Math.floor(Math.random() * 2 ** 31) : Number(given || 1)
@@ -41,7 +41,6 @@ export default defineConfig({
         test: {
           name: "unit",
           include: unit,
-          exclude: live,
           pool: "threads",
           setupFiles: ["test/unit.ts"],
           sequence: { groupOrder: 0 }
