@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs"
-import { typed } from "./Arguments.js"
+import { typed } from "./cli/Arguments.js"
 
 // What only prints loads nothing else; all the rest takes a second to load.
 const asked = typed(process.argv.slice(2))
@@ -18,5 +18,5 @@ switch (asked._tag) {
     process.exitCode = 1
     break
   case "Command":
-    ;(await import("./Run.js")).run(asked)
+    ;(await import("./cli/Run.js")).run(asked)
 }

@@ -14,8 +14,8 @@ import {
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect } from "effect"
-import { failing, toAnswer } from "../src/Answers.js"
-import * as Api from "../src/Api.js"
+import * as Api from "../src/api/Api.js"
+import { failing, toAnswer } from "../src/http/Answers.js"
 
 const key = "k"
 type Answer = Effect.Effect<unknown, { readonly _tag: string; readonly message: string; readonly retryAfter?: unknown }>

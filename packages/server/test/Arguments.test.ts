@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Typed, typed } from "../src/Arguments.js"
+import { type Typed, typed } from "../src/cli/Arguments.js"
 
 describe("the command line", () => {
   it("serves if nothing else is said, and gives each command its options", () => {

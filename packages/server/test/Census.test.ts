@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TokenSet, TokenStore, TokenStoreError } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Fiber, TestClock } from "effect"
-import { makeCensus } from "../src/Census.js"
+import { makeCensus } from "../src/observability/Census.js"
 
 describe("the census", () => {
   it.scoped("counts connections by health, and finds the first end of a refresh token", () =>

@@ -3,9 +3,9 @@ import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { NoSource, TokenEvent, TokenProviders, TokenStore, TokenStoreError } from "@evertoken/core"
 import { Clock, Context, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
-import * as Http from "../src/Http.js"
-import * as Listener from "../src/Listener.js"
-import { Pulse } from "../src/Pulse.js"
+import * as Http from "../src/http/Http.js"
+import * as Listener from "../src/http/Listener.js"
+import { Pulse } from "../src/observability/Pulse.js"
 import { caller, calling } from "./Service.js"
 
 describe("the handlers", () => {

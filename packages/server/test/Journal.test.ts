@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { TokenEvent, TokenProviders } from "@evertoken/core"
 import { Effect, HashMap, Layer, Logger, Option, Queue, Stream, TestClock } from "effect"
-import * as Journal from "../src/Journal.js"
+import * as Journal from "../src/observability/Journal.js"
 
 describe("the log of connections", () => {
   it.scoped("tells a key that comes to fail, to need a login and to heal, once each", () =>

@@ -1,7 +1,7 @@
 import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import * as Listener from "../src/Listener.js"
+import * as Listener from "../src/http/Listener.js"
 
 describe("the listener", () => {
   it.scopedLive("answers 503 to what comes before the service serves, and hangs nobody (P6)", () =>

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Listed, TokenSet, TokenStore } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Option, Redacted } from "effect"
-import type { Caller } from "../src/ApiKeys.js"
-import { makeCursors } from "../src/Cursor.js"
-import { type ListQuery, makeListing, prefixesOf } from "../src/Listing.js"
+import type { Caller } from "../src/config/ApiKeys.js"
+import { makeCursors } from "../src/http/Cursor.js"
+import { type ListQuery, makeListing, prefixesOf } from "../src/http/Listing.js"
 
 describe("the list of connections", () => {
   it.effect("shows a caller each key that it may watch once, and its cursors tell nothing of the others", () =>

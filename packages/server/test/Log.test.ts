@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, TestClock } from "effect"
-import * as Log from "../src/Log.js"
+import * as Log from "../src/observability/Log.js"
 
 const FORGED = "a\nWARN forged\u001b[2K\u202etxt.exe\u2028\u0085\u200b"
 

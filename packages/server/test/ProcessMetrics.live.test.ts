@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { makeProcessMetrics } from "../src/ProcessMetrics.js"
+import { makeProcessMetrics } from "../src/observability/ProcessMetrics.js"
 
 describe("the metrics of the process", () => {
   it.scopedLive("tell for how long the event loop stood still, since they were asked last", () =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric, MetricBoundaries } from "effect"
-import * as Prometheus from "../src/Prometheus.js"
+import * as Prometheus from "../src/observability/Prometheus.js"
 import { readExposition } from "./Exposition.js"
 
 describe("the text format of Prometheus", () => {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TokenProviders, TokenSet, TokenSource, TokenStore, TokenWorker } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Duration, Effect, Layer, TestClock } from "effect"
-import { Pulse, workerBeats } from "../src/Pulse.js"
+import { Pulse, workerBeats } from "../src/observability/Pulse.js"
 
 describe("the pulse", () => {
   it.scoped("of a worker beats for as long as it asks what is due, and is missed five minutes after it stopped", () =>

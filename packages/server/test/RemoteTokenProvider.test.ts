@@ -13,7 +13,7 @@ const made = (more: object): Effect.Effect<unknown, unknown, HttpClient.HttpClie
 describe("P13: a remote provider, typed as", () => {
   const rows: ReadonlyArray<readonly [typed: string, options: object, option: string, word: string]> = [
     ["http", { url: "http://tokens.example.com" }, "url", "https"],
-    ["no url", { url: undefined }, "url", "where the token service is"],
+    ["no url", { url: undefined }, "url", "an https URL without credentials in it"],
     ["an API key as text", { apiKey: "a" }, "apiKey", "Redacted.make"],
     ["apikey", { apiKey: undefined, apikey: Redacted.make("a") }, "apikey", 'did you mean "apiKey"?'],
     ["no key", { key: "" }, "key", "the key of the tokens"],

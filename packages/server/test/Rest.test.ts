@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TokenProviders, TokenSet, TokenSource, TokenStore, TokenWorker } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, TestClock } from "effect"
-import { withRest } from "../src/Rest.js"
+import { withRest } from "../src/config/Rest.js"
 import { parse } from "./Service.js"
 
 describe("keys that names can be made up for", () => {

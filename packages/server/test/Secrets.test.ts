@@ -4,10 +4,10 @@ import { join } from "node:path"
 import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Either, Redacted } from "effect"
-import { encryptionKeys, secretAt } from "../src/Secrets.js"
-import type { ConnectionSetting } from "../src/Settings.js"
-import { makeSources } from "../src/Sources.js"
-import { cipher } from "../src/Store.js"
+import { encryptionKeys, secretAt } from "../src/config/Secrets.js"
+import type { ConnectionSetting } from "../src/config/Settings.js"
+import { makeSources } from "../src/config/Sources.js"
+import { cipher } from "../src/config/Store.js"
 
 describe("secrets", () => {
   it.scoped("are found in a file, in a variable, and in a file that a variable names", () =>

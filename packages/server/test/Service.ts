@@ -7,8 +7,8 @@ import { parseSettings, Server, type Settings } from "@evertoken/server"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { ConfigProvider, Context, type Duration, Effect, Layer, Redacted } from "effect"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
-import { newApiKey, type Verb } from "../src/ApiKeys.js"
-import * as Database from "../src/Database.js"
+import { newApiKey, type Verb } from "../src/config/ApiKeys.js"
+import * as Database from "../src/config/Database.js"
 
 /** A folder that is gone afterwards. */
 export const folder = Effect.acquireRelease(

@@ -2,7 +2,7 @@ import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { parseSettings, SettingsError } from "@evertoken/server"
 import { ConfigProvider, Effect, Exit, FastCheck } from "effect"
-import { makeSources } from "../src/Sources.js"
+import { makeSources } from "../src/config/Sources.js"
 import { parse } from "./Service.js"
 
 describe("settings", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, TestClock } from "effect"
-import { makeShared } from "../src/Shared.js"
+import { makeShared } from "../src/observability/Shared.js"
 
 describe("a look that is shared", () => {
   it.effect("is had once by 100 who ask at the same time or within a second, and anew after that", () =>

@@ -7,7 +7,7 @@ import { Clock, type Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { type Database, mysql, postgres } from "../../store-sql/test/Database.js"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { type Proxy, proxyTo } from "../../store-sql/test/Proxy.js"
-import * as ServiceDatabase from "../src/Database.js"
+import * as ServiceDatabase from "../src/config/Database.js"
 import { run } from "./Bin.js"
 import { caller, calling, endpoint, environment, folder } from "./Service.js"
 

@@ -11,8 +11,8 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type Run, sessions } from "./Sessions.js"
-import { decoded, Int, type Names } from "./Statements.js"
+import { type Run, sessions } from "./statements/Sessions.js"
+import { decoded, Int, type Names } from "./statements/Statements.js"
 
 /** The part of PostgreSQL's client that hears notifications, known by its shape, so that others need no such client. */
 export interface Listener {

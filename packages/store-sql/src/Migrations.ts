@@ -5,11 +5,11 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { PATIENCE } from "./Conflicts.js"
-import { first, second } from "./Schema.js"
-import { isDenied, setupOf } from "./Setup.js"
-import { neverStandStill } from "./Sqlite.js"
-import { COLUMNS, type Names, outsideTransaction, sqlClient, unreachable } from "./Statements.js"
+import { neverStandStill } from "./dialects/Sqlite.js"
+import { PATIENCE } from "./statements/Conflicts.js"
+import { first, second } from "./statements/Schema.js"
+import { isDenied, setupOf } from "./statements/Setup.js"
+import { COLUMNS, type Names, outsideTransaction, sqlClient, unreachable } from "./statements/Statements.js"
 
 /** Makes and upgrades the tables, whoever else does so at the same time. Where they are up to date it only looks. */
 export const migrate = Effect.fnUntraced(function* (names: Names) {

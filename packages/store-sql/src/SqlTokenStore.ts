@@ -26,12 +26,12 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { canListen, changeFeed } from "./Changes.js"
+import { mysqlBackend } from "./dialects/MysqlBackend.js"
+import { postgres } from "./dialects/Postgres.js"
+import { returningBackend } from "./dialects/ReturningBackend.js"
+import { neverStandStill, sqlite } from "./dialects/Sqlite.js"
 import * as Migrations from "./Migrations.js"
-import { mysqlBackend } from "./MysqlBackend.js"
-import { postgres } from "./Postgres.js"
-import { returningBackend } from "./ReturningBackend.js"
-import { neverStandStill, sqlite } from "./Sqlite.js"
-import { type Names, namesOf, sqlClient, tableChecks } from "./Statements.js"
+import { type Names, namesOf, sqlClient, tableChecks } from "./statements/Statements.js"
 
 /** Where the tables are. */
 export interface TableOptions {

@@ -1,0 +1,28 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
+import * as Layer from "effect/Layer"
+import { Api, WorkerApi } from "../api/Api.js"
+import type { Settings } from "../config/Settings.js"
+import * as Guard from "./Guard.js"
+import * as Handlers from "./Handlers.js"
+import * as Requests from "./Requests.js"
+
+/** Serves the API, its documentation and the status page. */
+export const layer = ({ callers, rate }: Pick<Settings, "callers" | "rate">) =>
+  HttpApiBuilder.serve().pipe(
+    Layer.provide(HttpApiSwagger.layer({ path: "/docs" })),
+    Layer.provide(HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" })),
+    Layer.provide(HttpApiBuilder.api(Api)),
+    Layer.provide(Handlers.layer),
+    Layer.provide(Guard.layer(callers, rate)),
+    Layer.provide(Requests.layer(Api, ["/docs", "/openapi.json"]))
+  )
+
+/** Serves what a process tells that only works. */
+export const ofWorker = ({ callers, rate }: Pick<Settings, "callers" | "rate">) =>
+  HttpApiBuilder.serve().pipe(
+    Layer.provide(HttpApiBuilder.api(WorkerApi)),
+    Layer.provide(Handlers.ofWorker),
+    Layer.provide(Guard.layer(callers, rate)),
+    Layer.provide(Requests.layer(WorkerApi))
+  )
