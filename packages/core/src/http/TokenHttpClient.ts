@@ -1,3 +1,7 @@
+// http/: Requests to resource servers: header, 401, redirect, one retry.
+// May import provider/, transport/ and model/.
+// Must not know of grants, rows and leases.
+
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"

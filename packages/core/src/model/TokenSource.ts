@@ -1,3 +1,7 @@
+// model/: The words of the design: values, errors, events, options.
+// May import no other room.
+// Must not know of stores, HTTP, the protocol.
+
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

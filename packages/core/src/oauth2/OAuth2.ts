@@ -1,3 +1,7 @@
+// oauth2/: Token sources: how tokens are asked for, by RFC 6749 and its kin.
+// May import transport/ and model/.
+// Must not know of rows, leases and providers.
+
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

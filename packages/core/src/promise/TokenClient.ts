@@ -1,3 +1,7 @@
+// promise/: The same for code without Effect: promises and `fetch`.
+// May import http/, provider/, store/ and model/.
+// Must not know of the protocol, and grants.
+
 /// <reference lib="esnext.disposable" preserve="true" />
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"

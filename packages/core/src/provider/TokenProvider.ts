@@ -1,3 +1,7 @@
+// provider/: Hands out tokens: memory, one refresh for all callers, timers.
+// May import refresh/, store/ and model/.
+// Must not know of requests that carry a token.
+
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

@@ -1,3 +1,7 @@
+// refresh/: The refresh protocol, docs/protocol.md: one request for one key among all processes.
+// May import store/ and model/.
+// Must not know of OAuth, HTTP, timers, callers.
+
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -1,3 +1,7 @@
+// store/: What is kept of a key: rows, leases, encryption.
+// May import model/.
+// Must not know of how a token is asked for.
+
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

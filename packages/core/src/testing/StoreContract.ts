@@ -1,3 +1,7 @@
+// testing/: What tests of applications and of stores need.
+// May import store/ and model/.
+// Must not know of test runners, networks and Node.
+
 import { clocks } from "./ClockCases.js"
 import { claims } from "./DueCases.js"
 import { leases } from "./LeaseCases.js"

@@ -1,3 +1,7 @@
+// transport/: What oauth2/ and http/ share about HTTP: direct requests, URLs, DPoP proofs.
+// May import model/.
+// Must not know of grants, and what a 401 means.
+
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"

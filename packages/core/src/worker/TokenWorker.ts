@@ -1,3 +1,7 @@
+// worker/: Refreshes what is due in the store, whether or not somebody asks.
+// May import provider/, store/ and model/.
+// Must not know of HTTP and token endpoints.
+
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

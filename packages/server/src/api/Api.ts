@@ -1,3 +1,7 @@
+// api/: The API as a value: what a request may hold, and what an answer does.
+// May import config/.
+// Must not know of how it is answered.
+
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"

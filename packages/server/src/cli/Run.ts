@@ -1,3 +1,7 @@
+// cli/: The commands.
+// May import http/, observability/, config/ and Server.
+// Must not know of the protocol.
+
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"

@@ -1,3 +1,7 @@
+// client/: The provider for programs that ask a token service.
+// May import api/.
+// Must not know of settings, databases and Node.
+
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"

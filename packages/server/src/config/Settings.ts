@@ -1,3 +1,7 @@
+// config/: The settings, and what they make: secrets, sources, the store.
+// May import no other room.
+// Must not know of HTTP, and who asks.
+
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"

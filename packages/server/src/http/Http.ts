@@ -1,3 +1,7 @@
+// http/: How requests are let in and answered.
+// May import observability/, api/ and config/.
+// Must not know of commands, and how the process started.
+
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
 import * as Layer from "effect/Layer"

@@ -1,3 +1,7 @@
+// observability/: Logs and metrics.
+// May import api/ and config/.
+// Must not know of routes and handlers.
+
 import { TokenStore } from "@evertoken/core"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -1,3 +1,7 @@
+// dialects/: The rows in the SQL of each database.
+// May import statements/.
+// Must not know of migrations, and the change feed.
+
 import type { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
 import { type LeaseRequest, type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/core"
