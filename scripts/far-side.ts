@@ -1,4 +1,4 @@
-// The far side of the programs in the README files: a token endpoint and an API, on the loopback.
+// The far side of the programs in the README files, on the loopback: a token endpoint, a token service and an API.
 import { createServer } from "node:http"
 
 export interface FarSide {
@@ -22,6 +22,12 @@ export const startFarSide = (): Promise<FarSide> => {
       valid = `token-${posts}`
       const token = { access_token: valid, token_type: "Bearer", expires_in: 3600 }
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(token))
+    } else if (request.url?.startsWith("/v1/token?key=billing&") === true) {
+      posts++
+      valid = `token-${posts}`
+      const token = { accessToken: valid, tokenType: "Bearer", expiresIn: 3600, expiresAt: Date.now() + 3_600_000 }
+      const known = { key: "billing", obtainedAt: Date.now(), scopes: [], extra: {}, generation: posts }
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ...token, ...known }))
     } else if (request.url === "/invoices" && request.headers.authorization === `Bearer ${valid}`) {
       response.writeHead(200).end("two invoices")
     } else response.writeHead(401).end()

@@ -37,7 +37,7 @@ export const programs = (page: Page): ReadonlyArray<string> =>
 
 /** A program with the addresses of the far side put in, as its reader puts in their own. */
 export const local = (code: string, { url }: FarSide): string =>
-  code.replaceAll(/https:\/\/(?:auth|api)\.example\.com/g, url)
+  code.replaceAll(/https:\/\/(?:auth|api|tokens)\.example\.com/g, url)
 
 /** SQLite's driver is taken as built here. */
 const useDriver = (folder: string): void => {

@@ -1,5 +1,6 @@
 import { HttpApiSchema } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
+import * as Api from "@evertoken/client/api"
 import {
   ClientRejected,
   NoSource,
@@ -14,7 +15,6 @@ import {
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect } from "effect"
-import * as Api from "../src/api/Api.js"
 import { failing, toAnswer } from "../src/http/Answers.js"
 
 const key = "k"

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TokenProvider, type TokenRecord, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Effect, Option, TestClock } from "effect"
-import { connectionOf } from "../src/api/Health.js"
+import { connectionOf } from "../src/observability/ConnectionHealth.js"
 
 describe("the health of a connection", () => {
   it("says that a login is needed soon a week before an end that hourly refreshes do not put off", () => {

@@ -1,7 +1,7 @@
 import { FetchHttpClient, HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
+import { RemoteTokenProvider } from "@evertoken/client"
 import { TokenHttpClient, TokenProvider, TokenSet } from "@evertoken/core"
-import { RemoteTokenProvider } from "@evertoken/server"
 import { Effect, Layer, Redacted } from "effect"
 import { startServer } from "../../core/test/server.js"
 

@@ -1,8 +1,8 @@
 import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { type Authority, refuse } from "@evertoken/authority"
+import { RemoteTokenProvider } from "@evertoken/client"
 import { TokenProvider, TokenRejected, TokenSet } from "@evertoken/core"
-import { RemoteTokenProvider } from "@evertoken/server"
 import { Duration, Effect, Logger, Option, Redacted, Schedule, type Scope } from "effect"
 import { endpoint, start, storeAt } from "./Service.js"
 

@@ -1,11 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
+import { type Caller as AnyCaller, Verb } from "@evertoken/client/api"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-
-/** What a caller may do with the keys that it may name. */
-export const Verb = Schema.Literal("read", "put", "forget", "watch", "metrics")
-export type Verb = typeof Verb.Type
 
 /** Somebody who may call the service. The API key itself is kept nowhere. */
 export const Caller = Schema.Struct({
@@ -21,7 +18,7 @@ export const Caller = Schema.Struct({
   keys: Schema.NonEmptyArray(Schema.NonEmptyString),
   verbs: Schema.NonEmptyArray(Verb)
 })
-export type Caller = typeof Caller.Type
+export type Caller = AnyCaller
 
 /** A new API key, to be shown once, and the hash to configure. */
 export const newApiKey = (): { readonly key: Redacted.Redacted; readonly hash: string } => {

@@ -1,8 +1,3 @@
-import type { AccessToken, NoSource, TokenError, TokenStore, TokenStoreError } from "@evertoken/core"
-import * as Clock from "effect/Clock"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import {
   BadRequest,
   Misconfigured,
@@ -12,7 +7,12 @@ import {
   Unavailable,
   UnknownConnection,
   Unreadable
-} from "../api/Api.js"
+} from "@evertoken/client/api"
+import type { AccessToken, NoSource, TokenError, TokenStore, TokenStoreError } from "@evertoken/core"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { retryAfter } from "./Guard.js"
 
 /** A token as it is handed out. */

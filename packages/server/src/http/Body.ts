@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import { BadRequest, BodyTimeout, TooLarge } from "@evertoken/client/api"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { BadRequest, BodyTimeout, TooLarge } from "../api/Api.js"
 import { meant } from "../config/Names.js"
 
 /** The JSON body of a request, bounded in size, depth and time, and checked. Nothing of what was sent is repeated. */

@@ -2,6 +2,15 @@ import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import {
+  Authenticate,
+  BadRequest,
+  CurrentCaller,
+  Forbidden,
+  TooManyRequests,
+  Unauthenticated,
+  type Verb
+} from "@evertoken/client/api"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,8 +19,7 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { Authenticate, BadRequest, CurrentCaller, Forbidden, TooManyRequests, Unauthenticated } from "../api/Api.js"
-import { type Caller, fingerprint, makeFind, may, type Verb } from "../config/ApiKeys.js"
+import { type Caller, fingerprint, makeFind, may } from "../config/ApiKeys.js"
 import { rarelyEach } from "../observability/Log.js"
 import { refusals } from "../observability/Metrics.js"
 

@@ -1,11 +1,11 @@
 // http/: How requests are let in and answered.
-// May import observability/, api/ and config/.
+// May import observability/ and config/.
 // Must not know of commands, and how the process started.
 
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
+import { Api, WorkerApi } from "@evertoken/client/api"
 import * as Layer from "effect/Layer"
-import { Api, WorkerApi } from "../api/Api.js"
 import type { Settings } from "../config/Settings.js"
 import * as Guard from "./Guard.js"
 import * as Handlers from "./Handlers.js"

@@ -1,10 +1,10 @@
+import { BadRequest, type Connection, Connections } from "@evertoken/client/api"
 import type { Listed, RowState, TokenStore } from "@evertoken/core"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { BadRequest, type Connection, Connections } from "../api/Api.js"
-import { connectionOf } from "../api/Health.js"
 import { type Caller, may } from "../config/ApiKeys.js"
+import { connectionOf } from "../observability/ConnectionHealth.js"
 import type { makeCursors, Position } from "./Cursor.js"
 
 /** What a caller asks of the list of connections. */

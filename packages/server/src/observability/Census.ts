@@ -1,11 +1,11 @@
+import type { Connection } from "@evertoken/client/api"
 import type { TokenStore } from "@evertoken/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Scope } from "effect/Scope"
-import type { Connection } from "../api/Api.js"
-import { connectionOf } from "../api/Health.js"
+import { connectionOf } from "./ConnectionHealth.js"
 
 /** How many connections there are of each health, and when the first refresh token ends. */
 export interface Counts {

@@ -1,7 +1,8 @@
 // observability/: Logs and metrics.
-// May import api/ and config/.
+// May import config/.
 // Must not know of routes and handlers.
 
+import { Health } from "@evertoken/client/api"
 import { TokenStore } from "@evertoken/core"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,7 +10,6 @@ import * as Metric from "effect/Metric"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Option from "effect/Option"
 import type { Scope } from "effect/Scope"
-import { Health } from "../api/Api.js"
 import { makeCensus } from "./Census.js"
 import { makeProcessMetrics } from "./ProcessMetrics.js"
 import * as Prometheus from "./Prometheus.js"

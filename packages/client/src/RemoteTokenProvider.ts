@@ -1,7 +1,3 @@
-// client/: The provider for programs that ask a token service.
-// May import api/.
-// Must not know of settings, databases and Node.
-
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -27,7 +23,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { Api } from "../api/Api.js"
+import { Api } from "./Api.js"
 
 /** What `RemoteTokenProvider.make` takes. */
 export interface RemoteOptions {

@@ -1,7 +1,3 @@
-// api/: The API as a value: what a request may hold, and what an answer does.
-// May import config/.
-// Must not know of how it is answered.
-
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
@@ -11,7 +7,6 @@ import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
-import type { Caller } from "../config/ApiKeys.js"
 
 /** A valid access token. */
 export class Token extends Schema.Class<Token>("Token")({
@@ -181,11 +176,26 @@ export class Stalled extends Schema.TaggedError<Stalled>()(
   HttpApiSchema.annotations({ status: 503 })
 ) {}
 
+/** What a caller may do with the keys that it may name. */
+export const Verb = Schema.Literal("read", "put", "forget", "watch", "metrics")
+export type Verb = typeof Verb.Type
+
 /** Who calls, known by the API key. */
-export class CurrentCaller extends Context.Tag("@evertoken/server/CurrentCaller")<CurrentCaller, Caller>() {}
+export class CurrentCaller extends Context.Tag("@evertoken/client/CurrentCaller")<CurrentCaller, Caller>() {}
+
+/** A program that may call the service. The API key itself is kept nowhere. */
+export interface Caller {
+  /** What the caller is called in logs. */
+  readonly name: string
+  /** SHA-256 of the API key, in hexadecimal digits. */
+  readonly hash: string
+  /** Patterns of the token keys it may name; `*` stands for any characters. */
+  readonly keys: ReadonlyArray<string>
+  readonly verbs: ReadonlyArray<Verb>
+}
 
 /** Lets in whoever shows an API key that is known. */
-export class Authenticate extends HttpApiMiddleware.Tag<Authenticate>()("@evertoken/server/Authenticate", {
+export class Authenticate extends HttpApiMiddleware.Tag<Authenticate>()("@evertoken/client/Authenticate", {
   failure: Schema.Union(Unauthenticated, TooManyRequests, BadRequest),
   provides: CurrentCaller,
   security: { apiKey: HttpApiSecurity.bearer }
