@@ -1,8 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type SourceError, TokenProvider, TokenProviders, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
+import {
+  RefreshPolicy,
+  type SourceError,
+  TokenEndpointError,
+  TokenProvider,
+  TokenProviders,
+  TokenSet,
+  TokenSource,
+  TokenStore
+} from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Clock, Effect, Exit, Fiber, Redacted, TestClock } from "effect"
+import { Clock, Effect, Exit, Fiber, Redacted, Schedule, TestClock } from "effect"
 import { DueQueue } from "../src/provider/DueQueue.js"
+import { settable } from "./support/Clock.js"
 import { Rotating } from "./support/Rotating.js"
 import { harmable } from "./support/Store.js"
 
@@ -51,6 +61,68 @@ describe("P6: a statement that hangs and cannot be interrupted", () => {
       assert.isTrue(Exit.isSuccess(yield* Effect.exit(provider.get)))
     })
   )
+})
+
+it.scoped(
+  "P6: one that waits for a row that it is neither given nor refused gives up in time, although the clock goes back",
+  () =>
+    settable(
+      Effect.fnUntraced(function* (set) {
+        const server = new Rotating("10 seconds")
+        const backend = yield* MemoryTokenStore.backend()
+        let looks = 0
+        // Nobody has the lease, and nobody gets it.
+        const lease: typeof backend.lease = (key) =>
+          Effect.zipRight(
+            Effect.sync(() => looks++),
+            backend.load(key)
+          )
+        const policy = RefreshPolicy.make({ ahead: Schedule.stop })
+        const provider = yield* TokenProvider.make({ key: "k", source: server.source(), policy }).pipe(
+          Effect.provideService(TokenStore, TokenStore.make({ ...backend, lease }))
+        )
+        yield* provider.put(server.grant())
+        yield* TestClock.adjust("11 seconds")
+        const asked = yield* Effect.fork(Effect.exit(provider.get))
+        yield* TestClock.adjust("5 seconds")
+        yield* set(-3 * 3_600_000)
+        for (let second = 0; second < 60; second++) yield* TestClock.adjust("1 second")
+        assert.isNotNull(asked.unsafePoll(), "not answered")
+        // Nor does anything go on to look after that, with nobody waiting.
+        const before = looks
+        for (let second = 0; second < 60; second++) yield* TestClock.adjust("1 second")
+        assert.strictEqual(looks, before)
+      })
+    )
+)
+
+describe("P8: a time to wait that is no time", () => {
+  for (const retryAfter of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -5_000, 1e300]) {
+    it.scoped(`retryAfter: ${retryAfter} neither ends a key nor floods the endpoint`, () =>
+      Effect.gen(function* () {
+        let posts = 0
+        let broken = true
+        const login = Effect.suspend((): Effect.Effect<TokenSet, SourceError> => {
+          posts++
+          return broken
+            ? new TokenEndpointError({ reason: "throttled", retryAfter })
+            : Effect.succeed(TokenSet.make({ accessToken: "a", expiresIn: "1 hour" }))
+        })
+        const provider = yield* TokenProvider.make({ key: "k", source: TokenSource.make({ login }) })
+        for (let tenth = 0; tenth < 100; tenth++) {
+          yield* Effect.fork(Effect.exit(provider.get))
+          yield* TestClock.adjust("100 millis")
+        }
+        assert.isAtLeast(posts, 1)
+        assert.isAtMost(posts, 10)
+        broken = false
+        yield* TestClock.adjust(retryAfter === 1e300 ? "25 hours" : "6 minutes")
+        const asked = yield* Effect.fork(provider.get)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(Redacted.value((yield* Fiber.join(asked)).value), "a")
+      }).pipe(Effect.provide(MemoryTokenStore.layer))
+    )
+  }
 })
 
 describe("P9: a row in doubt whose token still holds", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
-import { TokenProvider, TokenProviders, TokenSet, TokenSource } from "@evertoken/core"
+import { type NoSource, type TokenError, TokenProvider, TokenProviders, TokenSet, TokenSource } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Exit, Fiber, Redacted, Scope, Stream, TestClock } from "effect"
 
@@ -45,6 +45,20 @@ describe("P6: after the end of its scope", () => {
     }).pipe(Effect.provide(MemoryTokenStore.layer))
   )
 })
+
+it.effect("P6: a lookup under way at the end fails with an error for all who wait for it", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const pool = yield* Scope.extend(TokenProviders.make({ source: () => Effect.never }), scope)
+    const asked = yield* Effect.forEach(
+      [pool.get("k"), pool.get("k"), Effect.asVoid(pool.of("k"))],
+      (call: Effect.Effect<unknown, TokenError | NoSource>) => Effect.fork(Effect.flip(call))
+    )
+    yield* TestClock.adjust("1 second")
+    yield* Scope.close(scope, Exit.void)
+    for (const fiber of asked) assert.strictEqual((yield* Fiber.join(fiber))._tag, "ProviderClosed")
+  }).pipe(Effect.provide(MemoryTokenStore.layer))
+)
 
 describe("P10: a handle that is older than its entry", () => {
   it.scoped("hands out nothing after a logout through a newer one, and what is put through it is seen there", () =>

@@ -234,6 +234,12 @@ const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
       "a function"
     ],
     ["batch: 0", () => Stream.runDrain(js(TokenRotation.rotate)({}, {}, { batch: 0 })), "batch", "a whole number"],
+    [
+      "batch: NaN",
+      () => Stream.runDrain(js(TokenRotation.rotate)({}, {}, { batch: Number.NaN })),
+      "batch",
+      "a whole number"
+    ],
     ["bach", () => Stream.runDrain(js(TokenRotation.rotate)({}, {}, { bach: 10 })), "bach", '"batch"?']
   ]
 }

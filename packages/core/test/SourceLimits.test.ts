@@ -15,6 +15,7 @@ import {
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Duration, Effect, Fiber, Option, Redacted, type Scope, TestClock } from "effect"
+import { settable } from "./support/Clock.js"
 
 const HOURS = 7_200_000
 
@@ -156,27 +157,6 @@ const endpoint = Effect.fnUntraced(function* (
   })
   return { keys, posts: () => posts }
 })
-
-/** Runs `test` by a clock that it can set, beside a steady one that nobody sets. */
-const settable = <A, E, R>(test: (set: (by: number) => Effect.Effect<void>) => Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    let offset = 0
-    const wall = () => clock.unsafeCurrentTimeMillis() + offset
-    const set = (by: number) =>
-      Effect.sync(() => {
-        offset += by
-      })
-    yield* TestClock.adjust("1 day")
-    yield* Effect.withClock(
-      test(set),
-      Object.assign(Object.create(clock), {
-        unsafeCurrentTimeMillis: wall,
-        currentTimeMillis: Effect.sync(wall),
-        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos()
-      })
-    )
-  })
 
 function holds(title: string, test: () => Effect.Effect<void, unknown, TokenStore | Scope.Scope>) {
   it.scoped(title, () => Effect.provide(test(), MemoryTokenStore.layer))

@@ -10,7 +10,7 @@ import {
   TokenStoreError
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Cause, ConfigProvider, Effect, Encoding, Exit, Option, Redacted, Stream, TestClock } from "effect"
+import { Cause, ConfigProvider, Effect, Encoding, Exit, Fiber, Option, Redacted, Stream, TestClock } from "effect"
 import { decodeProtectedHeader } from "jose"
 
 const secret = (letter: string) => Redacted.make(Encoding.encodeBase64Url(letter.repeat(32)))
@@ -142,6 +142,37 @@ describe("TokenCipher", () => {
     })
   )
 })
+
+it.effect("a key service that 200 rows wait for is asked once to wrap, and once for each data key to unwrap", () =>
+  Effect.gen(function* () {
+    const asked = { wrap: 0, unwrap: 0 }
+    const slowly = <A>(what: keyof typeof asked, answer: A) =>
+      Effect.delay(
+        Effect.sync(() => answer),
+        "1 second"
+      ).pipe(Effect.tap(() => asked[what]++))
+    const service = {
+      id: "kms",
+      wrap: (key: Redacted.Redacted) => slowly("wrap", Redacted.value(key)),
+      unwrap: (wrapped: string) => slowly("unwrap", Redacted.make(wrapped))
+    }
+    const rows = Array.from({ length: 200 }, (_, at) => ({ key: `k${at}`, generation: 1 }))
+    const one = yield* TokenCipher.service(service)
+    const sealing = yield* Effect.fork(
+      Effect.forEach(rows, (row) => one.seal("payload", row), { concurrency: "unbounded" })
+    )
+    yield* TestClock.adjust("2 seconds")
+    const sealed = yield* Fiber.join(sealing)
+    assert.deepStrictEqual(asked, { wrap: 1, unwrap: 0 })
+    const two = yield* TokenCipher.service(service)
+    const opening = yield* Effect.fork(
+      Effect.forEach(rows, (row, at) => two.open(sealed[at] ?? "", row), { concurrency: "unbounded" })
+    )
+    yield* TestClock.adjust("2 seconds")
+    assert.deepStrictEqual([...new Set(yield* Fiber.join(opening))], ["payload"])
+    assert.deepStrictEqual(asked, { wrap: 1, unwrap: 1 })
+  })
+)
 
 describe("TokenRotation", () => {
   const rowsOf = Effect.gen(function* () {

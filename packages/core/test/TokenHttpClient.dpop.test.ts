@@ -1,11 +1,11 @@
 import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { TokenHttpClient, type TokenSetOptions } from "@evertoken/core"
-import { Effect, Redacted, Stream } from "effect"
+import { Deferred, Effect, Fiber, Redacted, Stream } from "effect"
 import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, exportJWK, generateKeyPair, jwtVerify } from "jose"
 import { fakeApi, fakeProvider, origin, type Seen } from "./api.js"
 
-const setup = (answer: (seen: Seen, count: number) => Response, tokens?: (count: number) => Partial<TokenSetOptions>) =>
+const setup = (answer: Parameters<typeof fakeApi>[0], tokens?: (count: number) => Partial<TokenSetOptions>) =>
   Effect.gen(function* () {
     const { privateKey } = yield* Effect.promise(() => generateKeyPair("ES256", { extractable: true }))
     const jwk = yield* Effect.promise(() => exportJWK(privateKey))
@@ -83,6 +83,32 @@ describe("a bound token (DPoP, RFC 9449)", () => {
       for (const url of [`${origin}/a`, `${origin}/b`, "https://other.example.com/c", `${origin}/d`])
         yield* http.get(url)
       assert.deepStrictEqual(yield* Effect.forEach(api.seen, nonceOf), [undefined, "n1", undefined, "n2"])
+    })
+  )
+
+  it.scoped("P7: is sent again with the nonce of its own answer, wherever an answer with an older one falls", () =>
+    Effect.gen(function* () {
+      for (let at = 0; at < 24; at++) {
+        const [ops, later] = [12 + (at % 8), Math.floor(at / 8)]
+        const gate = yield* Deferred.make<void>()
+        const older = new Response("", { headers: { "dpop-nonce": "n1" } })
+        const { api, http } = yield* setup(({ url }, count) => {
+          if (url.pathname === "/first") return older
+          if (url.pathname === "/a" && count <= 3) return Effect.as(Deferred.await(gate), wantsNonce("n2"))
+          if (url.pathname === "/a") return fine()
+          const wait = Effect.zipRight(Deferred.await(gate), Effect.yieldNow().pipe(Effect.repeatN(later)))
+          return Effect.as(wait, older)
+        })
+        yield* http.get(`${origin}/first`)
+        // Another fiber has its turn after every few steps.
+        const calls = [http.get(`${origin}/a`), http.get(`${origin}/b`)].map(Effect.withMaxOpsBeforeYield(ops))
+        const both = yield* Effect.fork(Effect.all(calls, { concurrency: 2 }))
+        while (api.seen.length < 3) yield* Effect.promise(() => new Promise((done) => setTimeout(done, 1)))
+        yield* Deferred.succeed(gate, undefined)
+        const [a] = yield* Fiber.join(both)
+        assert.strictEqual(a?.status, 200, `${ops} steps a turn, ${later} turns later`)
+        assert.strictEqual(yield* nonceOf(api.seen[3] ?? assert.fail()), "n2")
+      }
     })
   )
 

@@ -80,6 +80,33 @@ describe("TokenWorker", () => {
     })
   )
 
+  holds("keeps the keys that need a login without copying them at each death, until somebody logs in or out", () =>
+    Effect.gen(function* () {
+      const server = fakeServer()
+      const worked: Array<number> = []
+      for (const count of [40, 160]) {
+        const keys = Array.from({ length: count }, (_, at) => `key-${at}`)
+        const work = Effect.gen(function* () {
+          yield* seed(server, count)
+          for (const key of keys) server.fail(key, new GrantRejected({ code: "invalid_grant" }))
+          const options = { source: server.source, policy, every: "20 minutes", concurrency: 1_000 } as const
+          const { summary } = yield* TokenWorker.make(options)
+          const before = added
+          for (let times = 0; times < 6; times++) yield* TestClock.adjust("20 minutes")
+          worked.push(added - before)
+          assert.strictEqual((yield* summary).dead.size, count)
+          server.heal()
+          yield* seed(server, count)
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual((yield* summary).dead.size, 0)
+        })
+        yield* Effect.scoped(work)
+      }
+      const [few = 0, many = 0] = worked
+      assert.isAtMost(many, 6 * few)
+    }).pipe(counting)
+  )
+
   holds("P8: a cycle that fails, a lookup that throws and a store that is down never end the loop", () =>
     Effect.gen(function* () {
       const server = fakeServer()
@@ -321,6 +348,7 @@ const fakeServer = (behaviour: Behaviour = {}) => {
     rows,
     posts: () => posts,
     alarms: () => alarms,
+    heal: () => failures.clear(),
     fail: (key: string, error: GrantRejected | TokenEndpointError) => void failures.set(key, error),
     hang: (key: string) => void hanging.add(key)
   }
@@ -357,6 +385,27 @@ const warnings = (server: ReturnType<typeof fakeServer>) =>
       const events = Chunk.toReadonlyArray(yield* Fiber.join(heard))
       return events.filter(({ _tag }) => _tag === "ReauthorizationSoon").length
     })
+  )
+
+/** How many items were put into any set so far. */
+let added = 0
+
+/** Runs `test` while that is counted. */
+const counting = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const { add } = Set.prototype
+      Set.prototype.add = function (value) {
+        added++
+        return add.call(this, value)
+      }
+      return add
+    }),
+    () => test,
+    (add) =>
+      Effect.sync(() => {
+        Set.prototype.add = add
+      })
   )
 
 /** Each timer that is set meanwhile has its turn. */

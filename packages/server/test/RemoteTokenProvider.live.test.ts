@@ -50,6 +50,54 @@ describe("a token service that redirects", () => {
   }
 })
 
+describe("put tells the service when tokens end, however that was said", () => {
+  const at = (seconds: number) => Date.now() + seconds * 1_000
+  const ends: ReadonlyArray<readonly [string, () => TokenSet, number | undefined, number | undefined]> = [
+    ["expiresIn", () => TokenSet.make({ accessToken: "a", expiresIn: "1 hour" }), 3_600, undefined],
+    ["expiresAt", () => TokenSet.make({ accessToken: "a", expiresAt: new Date(at(600)) }), 600, undefined],
+    ["no end", () => TokenSet.make({ accessToken: "a", refreshToken: "r" }), undefined, undefined],
+    [
+      "the end of the refresh token",
+      () => TokenSet.make({ accessToken: "a", refreshToken: "r", refreshTokenExpiresAt: new Date(at(86_400)) }),
+      undefined,
+      86_400
+    ]
+  ]
+  for (const [how, make, expiresIn, refreshTokenExpiresIn] of ends) {
+    it.scopedLive(how, () =>
+      Effect.gen(function* () {
+        const { given, provider } = yield* service
+        yield* provider.put(make())
+        const [body] = given()
+        assert.strictEqual(body.accessToken, "a")
+        for (const [told, said] of [
+          [body.expiresIn, expiresIn],
+          [body.refreshTokenExpiresIn, refreshTokenExpiresIn]
+        ]) {
+          if (said === undefined) assert.isUndefined(told)
+          else assert.approximately(told, said, 60)
+        }
+      })
+    )
+  }
+
+  it.scopedLive("a refresh token alone: the access token in its place, which has ended, is not told", () =>
+    Effect.gen(function* () {
+      const { given, provider } = yield* service
+      yield* provider.put(TokenSet.make({ accessToken: "placeholder", expiresAt: new Date(1), refreshToken: "r" }))
+      const [body] = given()
+      assert.deepStrictEqual([body.accessToken, body.expiresIn, body.refreshToken], [undefined, undefined, "r"])
+    })
+  )
+
+  const service = Effect.gen(function* () {
+    const { origin, received } = yield* startServer(() => ({ headers: json, body: token("at") }))
+    const made = RemoteTokenProvider.make({ url: origin, apiKey, key: "k" })
+    const provider = yield* Effect.provide(made, FetchHttpClient.layer)
+    return { given: () => received.map(({ body }) => JSON.parse(body.toString())), provider }
+  })
+})
+
 it.scopedLive("no token of a TokenHttpClient goes to the service: it is asked with the API key", () =>
   Effect.gen(function* () {
     const { origin, received } = yield* startServer(() => ({ headers: json, body: token("at") }))

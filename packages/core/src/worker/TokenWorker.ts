@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -152,7 +151,7 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
           key,
           endsAt
         }),
-        onFailure: (error): Outcome => ({ _tag: "Failed", key, error })
+        onFailure: (error): Outcome => ({ _tag: "Failed", key, generation, error })
       }),
       Effect.tap(stray),
       Effect.tap((outcome) => {
@@ -224,13 +223,15 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
 /** Forgets what a worker knows of keys that were logged in or out meanwhile, whoever did it. */
 const settling = Effect.fnUntraced(function* (tally: WorkerTally) {
   const [providers, store] = [yield* TokenProviders, yield* TokenStore]
-  const here = Stream.filterMap(providers.events, (event) =>
-    event._tag === "Put" || event._tag === "Forgotten" ? Option.some(event.key) : Option.none()
+  const here = Stream.runForEach(providers.events, (event) =>
+    Effect.sync(() => {
+      if (event._tag === "Put" || event._tag === "Forgotten") tally.settle(event.key)
+    })
   )
-  const elsewhere = Stream.filterMap(store.changes, ({ generation, key }) =>
-    generation === 0 ? Option.some(key) : Option.none()
+  const elsewhere = Stream.runForEach(store.changes, ({ generation, key }) =>
+    Effect.sync(() => (generation === 0 ? tally.settle(key) : tally.hear(key, generation)))
   )
-  yield* Stream.runForEach(Stream.merge(here, elsewhere), (key) => Effect.sync(() => tally.settle(key)))
+  yield* Effect.all([here, elsewhere], { concurrency: 2, discard: true })
 })
 
 const QUICK = Duration.toMillis("1 second")

@@ -38,4 +38,10 @@ export class WorkerSummary extends Data.Class<{
 /** What came of one claimed key. */
 export type Outcome =
   | { readonly _tag: "Renewed" | "Adopted"; readonly key: string; readonly endsAt: number | undefined }
-  | { readonly _tag: "Failed"; readonly key: string; readonly error: TokenError | NoSource }
+  | {
+      readonly _tag: "Failed"
+      readonly key: string
+      /** Of the tokens that were to be renewed. */
+      readonly generation: number
+      readonly error: TokenError | NoSource
+    }

@@ -3,7 +3,8 @@ import { type Outcome, WorkerSummary } from "./WorkerSummary.js"
 /** Counts what a worker does. */
 export class WorkerTally {
   private readonly failed: Record<string, number> = {}
-  private readonly dead = new Set<string>()
+  /** The keys that need a login, and the generation that they had then. */
+  private readonly dead = new Map<string, number>()
   private readonly soon = new Map<string, number>()
   private renewed = 0
   private adopted = 0
@@ -14,7 +15,7 @@ export class WorkerTally {
     const { key } = outcome
     if (outcome._tag === "Failed") {
       const { _tag } = outcome.error
-      if (_tag === "ReauthorizationRequired") this.dead.add(key)
+      if (_tag === "ReauthorizationRequired") this.dead.set(key, outcome.generation)
       else {
         this.dead.delete(key)
         this.failed[_tag] = (this.failed[_tag] ?? 0) + 1
@@ -34,11 +35,16 @@ export class WorkerTally {
     this.soon.delete(key)
   }
 
+  /** The row of the key has this generation, whoever wrote it: a newer one than the dead one is of a login. */
+  hear(key: string, generation: number): void {
+    if (generation > (this.dead.get(key) ?? Number.POSITIVE_INFINITY)) this.dead.delete(key)
+  }
+
   /** A copy of what was counted so far; with `endedAt`, of all there is. */
   summary(endedAt?: number): WorkerSummary {
     return new WorkerSummary({
       ...{ startedAt: this.startedAt, endedAt, renewed: this.renewed, adopted: this.adopted },
-      ...{ failed: { ...this.failed }, dead: new Set(this.dead), soon: new Map(this.soon) }
+      ...{ failed: { ...this.failed }, dead: new Set(this.dead.keys()), soon: new Map(this.soon) }
     })
   }
 }
