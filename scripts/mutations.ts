@@ -14,7 +14,9 @@ export interface Mutation {
 const protocol = "packages/core/src/refresh/RefreshProtocol.ts"
 const engine = "packages/core/src/provider/TokenCache.ts"
 const renewals = "packages/core/src/provider/RenewalTimer.ts"
-const planning = "packages/core/src/refresh/Decision.ts"
+const deciding = "packages/core/src/refresh/Decision.ts"
+const outcome = "packages/core/src/refresh/Outcome.ts"
+const requesting = "packages/core/src/refresh/RefreshRequest.ts"
 const exchanging = "packages/core/src/refresh/RequestTokens.ts"
 const leasing = "packages/core/src/refresh/Lease.ts"
 const savings = "packages/core/src/refresh/PendingCommit.ts"
@@ -31,7 +33,7 @@ const memory = "packages/store-memory/src/MemoryTokenStore.ts"
 export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "present the refresh token in memory, not the one read under the lease",
-    file: protocol,
+    file: requesting,
     find: "const request = { key, source, current: record.tokens, newer,",
     replace: "const request = { key, source, current: slot.current?.tokens ?? record.tokens, newer,",
     test: ["packages/core/test/Simulation.test.ts", "the row's, not the one in memory"]
@@ -118,7 +120,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "take a timeout for no effect",
-    file: exchanging,
+    file: outcome,
     find: '(error._tag === "TokenEndpointError" && error.isInDoubt)',
     replace: '(error._tag === "TokenEndpointError" && error.reason === "unavailable")'
   },
@@ -130,21 +132,21 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "ignore doubt",
-    file: planning,
-    find: "view.intentOwner !== owner && !held",
-    replace: "view.intentOwner === owner && !held"
+    file: deciding,
+    find: "row.intentOwner !== owner && !isHeld(situation, row)",
+    replace: "row.intentOwner === owner && !isHeld(situation, row)"
   },
   {
     name: "replay while the old token holds",
-    file: planning,
-    find: "if (inWindow) return refresh(true)\n      const",
-    replace: 'if (inWindow || source.traits.replay === "once") return refresh(true)\n      const'
+    file: deciding,
+    find: "if (inWindow) return replay\n    return stop",
+    replace: 'if (inWindow || source.traits.replay === "once") return replay\n    return stop'
   },
   {
     name: "replay although the source forbids it",
-    file: planning,
-    find: '(refreshable && source.traits.replay === "once")',
-    replace: "refreshable"
+    file: deciding,
+    find: 'if (!refreshable || source.traits.replay === "never") return',
+    replace: "if (!refreshable) return"
   },
   {
     name: "take a holder's open intent for doubt, and its lease",
@@ -244,7 +246,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "a dead grant is declared without a look at the row",
-    file: protocol,
+    file: requesting,
     find: "if (Option.getOrUndefined(now)?.generation === record.generation) {",
     replace: "if (Option.isSome(now)) {",
     test: ["packages/core/test/TokenProvider.test.ts", "P2"]
@@ -291,9 +293,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "replay at once after an outage of the store",
-    file: planning,
-    find: "if (grace === 0) return refresh(true)",
-    replace: "return refresh(true)",
+    file: deciding,
+    find: "if (grace === 0) return replay",
+    replace: "return replay",
     test: ["packages/core/test/Lease.test.ts", "P4"]
   },
   {
@@ -355,7 +357,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   // K1: what dies or is interrupted between the answer and the saved row.
   {
     name: "take a source that died for one that did nothing",
-    file: exchanging,
+    file: outcome,
     find: '(error._tag === "TokenSourceDefect" || (',
     replace: "(("
   },
@@ -373,7 +375,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "nobody goes on to save",
-    file: protocol,
+    file: requesting,
     find: "return Effect.ensuring(saved(slot, record, by, held), keepSaving(slot))",
     replace: "return saved(slot, record, by, held)"
   },
@@ -424,8 +426,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "believe a doubt from the future",
-    file: planning,
-    find: "view.intentAt <= now && ",
+    file: deciding,
+    find: "intentAt <= now && ",
     replace: ""
   },
   // What a lease says, and generations.
@@ -443,15 +445,16 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "adopt a row that is older than what is known",
-    file: protocol,
-    find: "if (view?.tokens === undefined || isOlder(view, slot)) return undefined",
-    replace: "if (view?.tokens === undefined) return undefined"
+    file: deciding,
+    find: "if (known !== undefined && row.generation < known.generation) return Decision.Restore()",
+    replace:
+      "if (known !== undefined && row.generation < known.generation && row.tokens === undefined) return Decision.Restore()"
   },
   {
     name: "do not put newer tokens over an older row",
     file: protocol,
-    find: "if (slot.current !== undefined && view !== undefined && isOlder(view, slot)) {",
-    replace: "if (slot.current === undefined && view !== undefined && isOlder(view, slot)) {"
+    find: "if (current === undefined || row === undefined) return undefined",
+    replace: "if (true) return undefined"
   },
   {
     name: "forget how high generations were",
@@ -465,5 +468,48 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "if (slot.hasSaver || slot.unsaved === undefined)",
     replace: "if (slot.unsaved === undefined)",
     test: ["packages/core/test/Loss.test.ts", "one fiber a key"]
+  },
+  // Decisions, by their table.
+  {
+    name: "ask while another process holds the lease",
+    file: deciding,
+    find: "if (isHeld(situation, row)) return Decision.Wait",
+    replace: "if (now < 0) return Decision.Wait",
+    test: ["packages/core/test/Decision.test.ts", "P1"]
+  },
+  {
+    name: "take a copy in memory for news",
+    file: deciding,
+    find: "if (row.isCopy) return false\n",
+    replace: "",
+    test: ["packages/core/test/Decision.test.ts", "P9"]
+  },
+  {
+    name: "send the refresh token of a dead grant",
+    file: deciding,
+    find: "if (row.dead === true) {",
+    replace: "if (row.dead === true && row.failure === undefined) {",
+    test: ["packages/core/test/Decision.test.ts", "P3"]
+  },
+  {
+    name: "ask although the back-off goes on",
+    file: deciding,
+    find: "if (row.retryAt === undefined || row.retryAt <= now) return next",
+    replace: "if (row.retryAt === undefined || row.retryAt >= now) return next",
+    test: ["packages/core/test/Decision.test.ts", "P8"]
+  },
+  {
+    name: "take any failure for a dead grant",
+    file: outcome,
+    find: "dead: final || refreshRefused || row.dead",
+    replace: "dead: true",
+    test: ["packages/core/test/Outcome.test.ts", "P3"]
+  },
+  {
+    name: "forget that the refresh token was refused before the login failed",
+    file: outcome,
+    find: "dead: final || refreshRefused || row.dead",
+    replace: "dead: final || row.dead",
+    test: ["packages/core/test/Outcome.test.ts", "P3"]
   }
 ]

@@ -31,7 +31,6 @@ export {
 export { TokenClients } from "./promise/TokenClients.js"
 export { TokenProvider, type TokenProviderOptions } from "./provider/TokenProvider.js"
 export { type Renewal, TokenProviders, type TokenProvidersOptions } from "./provider/TokenProviders.js"
-export * from "./refresh/Freshness.js"
 export type { KeyRing, KeyService } from "./store/EncryptionKeys.js"
 export * from "./store/KeyRotation.js"
 export * from "./store/TokenCipher.js"

@@ -2,7 +2,7 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Current, setBack } from "../refresh/Connection.js"
-import { decide } from "../refresh/Freshness.js"
+import { freshness } from "../refresh/Freshness.js"
 import { type Instant, offsetOf } from "../refresh/Lease.js"
 import { makeAlarm } from "./Alarm.js"
 import { type Entry, isHalted } from "./CacheEntry.js"
@@ -54,7 +54,7 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
           const { current, halt } = entry
           if (current === undefined) continue
           const rest = isHalted(halt, now.wall) ? halt.until : undefined
-          const resting = decide(current, now.wall) === "serve" ? current.renewAt : rest
+          const resting = freshness(current, now.wall) === "serve" ? current.renewAt : rest
           if (resting === undefined && Number.isFinite(current.renewAt)) yield* renew(entry)
           else if (now.wall < current.expiresAt || (resting !== undefined && Number.isFinite(resting))) {
             queue.put(entry, nextLook(current, resting ?? current.renewAt))

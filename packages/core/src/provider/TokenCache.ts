@@ -26,10 +26,10 @@ import { register, rejections, waits } from "../model/TokenMetrics.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import { outOfTurn } from "../model/Turn.js"
-import { type Current, dueIn, logDefect, timed, timedRow } from "../refresh/Connection.js"
-import { decide } from "../refresh/Freshness.js"
+import { type Current, dueIn, isOlder, logDefect, timed, timedRow } from "../refresh/Connection.js"
+import { freshness } from "../refresh/Freshness.js"
 import { type Halt, haltOf, isForgotten, tooLong } from "../refresh/RefreshFailure.js"
-import { isOlder, makeProtocol } from "../refresh/RefreshProtocol.js"
+import { makeProtocol } from "../refresh/RefreshProtocol.js"
 import { watched } from "../refresh/StoreAvailability.js"
 import { type TokenRecord, TokenStore } from "../store/TokenStore.js"
 import { type Entry, hint, isHalted, makeEntry, ring, takeRepair } from "./CacheEntry.js"
@@ -224,7 +224,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       deadline = Math.min(deadline, now + wait) // nearer where the clock went back
       const { current, halt } = entry
       const tooOld = beyond !== undefined && (current === undefined || current.token.generation <= beyond)
-      const decision = tooOld ? "wait" : decide(current, now)
+      const decision = tooOld ? "wait" : freshness(current, now)
       const halted = isHalted(halt, now) && now < halt.at + TRUST
       if (current !== undefined && decision !== "wait") {
         if (decision === "renew" && !halted) yield* fly(entry)
@@ -233,7 +233,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       if (first) yield* Metric.increment(waits)
       else if (now >= deadline) return yield* halt?.error ?? tooLong(entry.key)
       if (halted) {
-        const rests = !patient && decide(current, now) !== "wait"
+        const rests = !patient && freshness(current, now) !== "wait"
         if (rests || !isTransient(halt.error) || halt.until >= deadline) return yield* halt.error
         yield* hint(entry, Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
         continue

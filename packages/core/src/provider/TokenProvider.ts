@@ -39,8 +39,8 @@ import type { TokenEvent } from "../model/TokenEvent.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import type { TokenStatus } from "../model/TokenStatus.js"
-import { plan } from "../refresh/Decision.js"
-import { decide, isShort } from "../refresh/Freshness.js"
+import { decide } from "../refresh/Decision.js"
+import { freshness, isShort } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { Entry } from "./CacheEntry.js"
 import { alone } from "./SecondProvider.js"
@@ -143,7 +143,7 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
   const fresh = (now: number) => {
     const { current } = held.current === undefined ? here() : held
     held.usedAt = now
-    return current !== undefined && decide(current, now) === "serve" ? current : undefined
+    return current !== undefined && freshness(current, now) === "serve" ? current : undefined
   }
   let services: unknown
   let clock: Clock.Clock
@@ -234,8 +234,12 @@ const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: Entry) {
   const tokens = record?.tokens ?? current?.tokens
   const failure = record?.failure
   const reason = failure && (failure.reason ?? failure.code)
-  const next = plan(key, source, record, { now, rejected: current?.rejected === true, owner, grace: 0 })
-  const error = Option.isNone(loaded) ? halt?.error : Either.isLeft(next) ? next.left.error : undefined
+  // As if its tokens were in memory: whether they can be replaced is the question.
+  const rejected = current?.rejected === true
+  const known = { generation: record?.generation ?? 0, expiresAt: Number.POSITIVE_INFINITY, rejected }
+  const next = decide({ key, source, row: record, seen: false, known, now, owner, grace: 0, defect: undefined })
+  const stopped = next._tag === "Stop" ? next.error : undefined
+  const error = Option.isNone(loaded) ? halt?.error : stopped
   return {
     key,
     generation: tokens && (record?.generation ?? current?.token.generation),

@@ -16,7 +16,7 @@ import { type InvalidOption, NoSource, ProviderClosed, type TokenError } from ".
 import type { TokenEvent } from "../model/TokenEvent.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import { within } from "../model/Within.js"
-import { decide } from "../refresh/Freshness.js"
+import { freshness } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { Entry } from "./CacheEntry.js"
 import { makeEngine } from "./TokenCache.js"
@@ -66,7 +66,7 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
             const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
             known.usedAt = now
             const { current } = known
-            return current !== undefined && decide(current, now) === "serve" ? current.served : engine.obtain(known)
+            return current !== undefined && freshness(current, now) === "serve" ? current.served : engine.obtain(known)
           }),
         of: (key) => Effect.map(entry(key), (entry) => fromEntry(engine, entry)),
         renew: Effect.fnUntraced(function* (key, beyond) {

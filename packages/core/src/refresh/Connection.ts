@@ -10,7 +10,8 @@ import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
 import type { TokenSourceDefect, TokenStoreError } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
-import type { Failure, TokenRecord } from "../store/TokenStore.js"
+import type { Failure } from "../store/TokenStore.js"
+import type { Row } from "./Decision.js"
 import { renewal } from "./Freshness.js"
 import { instant, offsetOf } from "./Lease.js"
 import type { Halt } from "./RefreshFailure.js"
@@ -121,7 +122,7 @@ export const timedRow = Effect.fnUntraced(function* (
   policy: ResolvedPolicy,
   slot: Slot,
   tokens: TokenSet,
-  { generation, intentAt, intentOwner, leaseUntil = 0 }: TokenRecord
+  { generation, intentAt, intentOwner, leaseUntil = 0 }: Row
 ) {
   const current = yield* timed(policy, slot, tokens, generation)
   if (intentAt === undefined || intentOwner === slot.owner) return current
@@ -147,6 +148,10 @@ export const renumbered = (current: Current, generation: number): Current => {
   const token = AccessToken.of(current.tokens, generation)
   return { ...current, token, served: Exit.succeed(token) }
 }
+
+/** Whether a row is of an older generation than what this process has kept. */
+export const isOlder = (row: Row, { current }: Slot): boolean =>
+  current !== undefined && row.generation < current.token.generation
 
 /** A name for one attempt. */
 export const newOwner = Effect.map(

@@ -7,7 +7,7 @@ import type { AccessToken } from "../model/AccessToken.js"
 import type { TokenError } from "../model/TokenError.js"
 
 /** What to do for somebody who asks for a token: hand it out, hand it out and renew it behind, or wait for a newer one. */
-export type Decision = "serve" | "renew" | "wait"
+export type Freshness = "serve" | "renew" | "wait"
 
 /** A kept token with the two instants that rule it, in epoch milliseconds. */
 export interface Timed {
@@ -19,8 +19,8 @@ export interface Timed {
   readonly rejected: boolean
 }
 
-/** The one decision that demand, background and worker share. */
-export const decide = (token: Timed | undefined, now: number): Decision =>
+/** The one rule that demand, background and worker share. */
+export const freshness = (token: Timed | undefined, now: number): Freshness =>
   token === undefined || token.rejected || now >= token.expiresAt ? "wait" : now >= token.renewAt ? "renew" : "serve"
 
 /**

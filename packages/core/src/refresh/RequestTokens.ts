@@ -8,21 +8,14 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import { Fence } from "../model/Fence.js"
-import {
-  ClientRejected,
-  GrantRejected,
-  ReauthorizationRequired,
-  TokenEndpointError,
-  type TokenError,
-  TokenSourceDefect
-} from "../model/TokenError.js"
+import { ClientRejected, GrantRejected, TokenEndpointError, TokenSourceDefect } from "../model/TokenError.js"
 import { refreshDuration, refreshes } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
 import type { SourceError, TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/TokenStore.js"
 import { instant, type Lease } from "./Lease.js"
+import { isInDoubt } from "./Outcome.js"
 
 /** What a source is asked for. */
 export interface Request {
@@ -124,38 +117,6 @@ const tokensOf = ({ by, current, source }: Request, answer: TokenSet, sentAt: nu
   return Either.right(by === "refresh" && current !== undefined ? tokens.following(current) : tokens)
 }
 
-/** Whether a refresh token may have been used up although no answer told so. */
-export const isInDoubt = (by: Failure["by"], error: SourceError | TokenSourceDefect): boolean =>
-  by === "refresh" && (error._tag === "TokenSourceDefect" || (error._tag === "TokenEndpointError" && error.isInDoubt))
-
-/** What the row keeps of an error. */
-export const noted = (by: Failure["by"], error: SourceError | TokenSourceDefect): Failure => ({
-  by,
-  tag: error._tag,
-  reason: error._tag === "TokenEndpointError" ? error.reason : undefined,
-  code: error._tag === "TokenSourceDefect" ? undefined : error.code,
-  status: error._tag === "TokenSourceDefect" ? undefined : error.status,
-  detail: error._tag === "GrantRejected" ? undefined : error.detail
-})
-
-/** The error that a noted failure was, for any process that reads it. */
-export const remembered = (key: string, failure: Failure | undefined, retryAfter?: number): TokenError => {
-  if (failure === undefined) return new TokenEndpointError({ key, reason: "unavailable" })
-  const { code, detail, reason, status, tag } = failure
-  switch (tag) {
-    case "GrantRejected":
-      return new ReauthorizationRequired({ key, reason: "refused", code })
-    case "ClientRejected":
-      return new ClientRejected({ key, code: code ?? "unknown", status, detail })
-    case "TokenSourceDefect":
-      return new TokenSourceDefect({ key, detail: detail ?? "it threw" })
-    case "TokenEndpointError": {
-      const known = isReason(reason) ? reason : "unavailable"
-      return new TokenEndpointError({ key, reason: known, code, status, detail, retryAfter })
-    }
-  }
-}
-
 const count = (by: Failure["by"], answer: Answer) => {
   const outcome = Either.match(answer, {
     onRight: () => "refreshed",
@@ -164,7 +125,6 @@ const count = (by: Failure["by"], answer: Answer) => {
   return Metric.increment(Metric.tagged(refreshes, "outcome", outcome))
 }
 
-const isReason = Schema.is(TokenEndpointError.fields.reason)
 const isSourceError = (error: unknown): error is SourceError =>
   error instanceof GrantRejected || error instanceof TokenEndpointError || error instanceof ClientRejected
 const nameOf = (cause: unknown): string => (Predicate.isError(cause) ? cause.name : typeof cause)

@@ -1,0 +1,130 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type { ResolvedPolicy } from "../model/RefreshPolicy.js"
+import type { TokenSourceDefect } from "../model/TokenError.js"
+import { TokenEvent } from "../model/TokenEvent.js"
+import type { TokenSet } from "../model/TokenSet.js"
+import type { SourceError } from "../model/TokenSource.js"
+import { endTurn } from "../model/Turn.js"
+import type { Failure, TokenRecord, TokenStore } from "../store/TokenStore.js"
+import { type Current, dueIn, logDefect, type Slot, timed, type Unsaved } from "./Connection.js"
+import { backOff } from "./Freshness.js"
+import { type Instant, type Lease, makeLease } from "./Lease.js"
+import { outcomeOf, remembered } from "./Outcome.js"
+import type { Saving } from "./PendingCommit.js"
+import { Halt } from "./RefreshFailure.js"
+import { endingOf } from "./RefreshTokenExpiry.js"
+import { exchange } from "./RequestTokens.js"
+
+/** Steps 5 to 9: asks the token endpoint under the lease `owner`, and writes what came of it. */
+export const makeRequests = (
+  store: TokenStore["Type"],
+  policy: ResolvedPolicy,
+  emit: (event: TokenEvent) => Effect.Effect<unknown>,
+  { keepSaving, save }: Saving
+) => {
+  /** None where another took the lease over. */
+  const request = Effect.fnUntraced(function* (
+    slot: Slot,
+    record: TokenRecord,
+    first: Failure["by"],
+    owner: string,
+    askedAt: Instant
+  ): Effect.fn.Return<Current | undefined, Halt> {
+    const { key, source } = slot
+    // Until its outcome is known, what is presented under this name is in doubt.
+    slot.owner = undefined
+    const lease = yield* makeLease(store, key, owner, policy.lease, askedAt)
+    const keeping = yield* Effect.fork(Effect.interruptible(lease.keep))
+    const rejected = slot.current?.rejected === true && slot.current.token.generation === record.generation
+    const newer = rejected || slot.beyond >= record.generation
+    const request = { key, source, current: record.tokens, newer, timeout: policy.timeout }
+    let by = first
+    let refreshRefused = false
+    let answer = yield* exchange({ ...request, by }, lease)
+    const isRefused = by === "refresh" && Either.isLeft(answer) && answer.left._tag === "GrantRejected"
+    // Step 7: the login, unless the row has moved on. A row that cannot be read is still under our lease.
+    if (isRefused && source.login !== undefined) {
+      const now = yield* Effect.orElseSucceed(store.load(key), () => Option.some(record))
+      if (Option.getOrUndefined(now)?.generation === record.generation) {
+        refreshRefused = true
+        by = "login"
+        answer = yield* exchange({ ...request, by }, lease)
+      }
+    }
+    const ended = Either.isRight(answer)
+      ? commit(slot, record, by, owner, answer.right)
+      : fail(slot, record, by, lease, answer.left, refreshRefused)
+    yield* endTurn
+    return yield* Effect.ensuring(ended, Fiber.interruptFork(keeping))
+  })
+
+  /** Step 6: holds what came back, before anything else is done, and saves it. */
+  const commit = (slot: Slot, record: TokenRecord, by: Failure["by"], owner: string, tokens: TokenSet) => {
+    const held: Unsaved = { owner, generation: record.generation, tokens, dueIn: 0, late: false }
+    slot.unsaved = held
+    return Effect.ensuring(saved(slot, record, by, held), keepSaving(slot))
+  }
+
+  const saved = Effect.fnUntraced(function* (slot: Slot, record: TokenRecord, by: Failure["by"], held: Unsaved) {
+    const { key } = slot
+    const { tokens } = held
+    const ending = endingOf(tokens, record.tokens, policy.warnings, yield* Clock.currentTimeMillis)
+    const current: Current = { ...(yield* timed(policy, slot, tokens, record.generation + 1)), by, endsAt: ending?.at }
+    const due = yield* dueIn(slot, current)
+    // A logout or a login took it away.
+    if (slot.unsaved !== held) return undefined
+    slot.unsaved = { ...held, dueIn: due }
+    const settled = yield* Effect.either(save(slot))
+    if (Either.isLeft(settled)) yield* emit(TokenEvent.SaveFailed({ key, generation: current.token.generation }))
+    else if (!settled.right) return undefined
+    const { generation, expiresAt } = current.token
+    yield* emit(TokenEvent.Refreshed({ key, generation, by, expiresAt }))
+    if (expiresAt === undefined) yield* emit(TokenEvent.ExpiryUnknown({ key, generation }))
+    const scopes = current.token.scopes
+    if (record.tokens?.scopes?.some((scope) => !scopes.includes(scope)) === true) {
+      yield* emit(TokenEvent.ScopeReduced({ key, scopes }))
+    }
+    if (ending?.isNews === true) yield* emit(TokenEvent.ReauthorizationSoon({ key, at: ending.at }))
+    return current
+  })
+
+  /** Steps 7 to 9: writes what the failure says of the row, and ends the attempt with it. */
+  const fail = Effect.fnUntraced(function* (
+    slot: Slot,
+    record: TokenRecord,
+    by: Failure["by"],
+    { owner, trouble }: Lease,
+    cause: SourceError | TokenSourceDefect,
+    refreshRefused: boolean
+  ) {
+    const { key } = slot
+    slot.defect = cause._tag === "TokenSourceDefect" ? cause : undefined
+    if (slot.defect !== undefined)
+      yield* logDefect(slot, slot.defect.message, Cause.die(slot.defect.cause ?? slot.defect))
+    const now = yield* Clock.currentTimeMillis
+    const { dead, failure, final, inDoubt } = outcomeOf(by, cause, record, refreshRefused)
+    slot.failures = Math.max(record.failures, slot.failures) + 1
+    const retryAfter = cause._tag === "TokenEndpointError" ? cause.retryAfter : undefined
+    if (retryAfter !== undefined) yield* slot.source.traits.limits?.pause(retryAfter) ?? Effect.void
+    const error = slot.defect ?? trouble() ?? remembered(key, failure, retryAfter)
+    const retryIn = final ? 0 : yield* backOff(policy.retry, slot.failures, error, now)
+    const { generation } = record
+    const kept = yield* Effect.option(store.fail(key, { owner, generation, failure, inDoubt, dead, retryIn }))
+    // A store that missed a known outcome would take it for a doubtful one, unless the same owner comes back.
+    slot.owner = Option.isNone(kept) && !inDoubt ? owner : undefined
+    if (Option.isSome(kept) && !kept.value) return undefined
+    const retryAt = now + retryIn
+    const served = record.tokens !== undefined && now < record.tokens.holdsUntil
+    if (final) yield* emit(TokenEvent.ReauthorizationNeeded({ key, reason: failure.code ?? "refused" }))
+    else yield* emit(TokenEvent.RefreshFailed({ key, error: failure.tag, message: error.message, retryAt, served }))
+    if (inDoubt) yield* emit(TokenEvent.InDoubt({ key, presentedAt: now }))
+    return yield* new Halt({ error, until: final ? Number.POSITIVE_INFINITY : retryAt })
+  })
+
+  return request
+}
