@@ -59,7 +59,7 @@ function* situations(): Generator<Situation> {
   const key = "k"
   for (const source of sources) {
     for (const known of knowns) {
-      const all = { key, source, known, now, owner: "me", defect: undefined }
+      const all = { key, source, known, now, owner: "me", defect: undefined, refused: false }
       for (const seen of [true, false]) yield { ...all, row: undefined, seen, grace: 0 }
       for (const generation of known === undefined ? [5] : [4, 5, 6]) {
         for (const tokens of tokenSets) {
@@ -70,7 +70,7 @@ function* situations(): Generator<Situation> {
                 for (const lease of leases) {
                   for (const rest of rests) {
                     const row: Row = { generation, tokens, ...death, ...intent, ...lease, ...rest }
-                    yield { ...all, row, seen: true, grace }
+                    for (const refused of [true, false]) yield { ...all, row, refused, seen: true, grace }
                   }
                 }
               }
@@ -97,7 +97,13 @@ const stops = Decision.$is("Stop")
 const person = ["ReauthorizationRequired", "RefreshInDoubt"]
 
 const rules: Readonly<Record<string, Rule>> = {
-  "P1: nothing is asked while another process holds the lease": (decision, _, row) => !isHeld(row) || !asks(decision),
+  "P1: nothing is asked where the store refused the lease, and another process holds it": (
+    decision,
+    { refused },
+    row
+  ) => !refused || !isHeld(row) || !asks(decision),
+  "P5: leases and back-offs are for the store's clock to judge": (decision, { refused }, row) =>
+    refused || (!Decision.$is("Wait")(decision) && !(stops(decision) && decision.until === row.retryAt)),
   "P1: no refresh token of a row that is older than what is known is sent, nor its tokens adopted": (
     decision,
     { known },
@@ -134,9 +140,11 @@ const rules: Readonly<Record<string, Rule>> = {
     !stops(decision) ||
     person.includes(decision.error._tag) ||
     (decision.until > now && (Number.isFinite(decision.until) || holdsUntil(row) === Number.POSITIVE_INFINITY)),
-  "P8: nothing is asked before the shared back-off ends": (decision, _, row) =>
-    row.retryAt === undefined || row.retryAt <= now || !asks(decision),
+  "P8: nothing is asked before the shared back-off ends": (decision, { refused }, row) =>
+    !refused || row.retryAt === undefined || row.retryAt <= now || !asks(decision),
   "P8: what is not asked for its sake is asked when it ends": (decision, situation, row) =>
+    !situation.refused ||
+    isHeld(row) ||
     row.retryAt === undefined ||
     row.retryAt <= now ||
     !asks(decide({ ...situation, row: { ...row, retryAt: undefined } })) ||
@@ -219,6 +227,7 @@ describe("decide, over all situations", () => {
     const none = {
       key: "k",
       source,
+      refused: false,
       row: undefined,
       known: undefined,
       now,

@@ -237,7 +237,18 @@ const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: Entry) {
   // As if its tokens were in memory: whether they can be replaced is the question.
   const rejected = current?.rejected === true
   const known = { generation: record?.generation ?? 0, expiresAt: Number.POSITIVE_INFINITY, rejected }
-  const next = decide({ key, source, row: record, seen: false, known, now, owner, grace: 0, defect: undefined })
+  const next = decide({
+    key,
+    source,
+    row: record,
+    seen: false,
+    refused: false,
+    known,
+    now,
+    owner,
+    grace: 0,
+    defect: undefined
+  })
   const stopped = next._tag === "Stop" ? next.error : undefined
   const error = Option.isNone(loaded) ? halt?.error : stopped
   return {

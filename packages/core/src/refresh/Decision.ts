@@ -39,6 +39,8 @@ export interface Situation {
   readonly source: TokenSource
   /** `undefined` where there is none. */
   readonly row: Row | undefined
+  /** Whether the store has just refused the lease of this row. It judges leases and back-offs, by its own clock. */
+  readonly refused: boolean
   /** Whether this attempt has seen a row under the key: one that is gone since was removed by a logout. */
   readonly seen: boolean
   /** The tokens in the memory of this process. */
@@ -63,7 +65,7 @@ export interface Known {
 
 /** Decides for one situation. The same for provider, worker and service, and without effects. */
 export const decide = (situation: Situation): Decision => {
-  const { defect, key, known, now, row, seen, source } = situation
+  const { defect, key, known, now, refused, row, seen, source } = situation
   if (row === undefined) {
     if (seen) return stop(new ReauthorizationRequired({ key, reason: "forgotten" }), 0)
     return source.login === undefined ? absent(key) : login(false)
@@ -71,7 +73,7 @@ export const decide = (situation: Situation): Decision => {
   if (known !== undefined && row.generation < known.generation) return Decision.Restore()
   if (row.tokens !== undefined && isNews(row, row.tokens, situation)) return Decision.Adopt({ tokens: row.tokens })
   const next = replacement(situation, row)
-  if (next._tag === "Stop") return next
+  if (next._tag === "Stop" || !refused) return next
   if (isHeld(situation, row)) return Decision.Wait({ until: row.leaseUntil ?? now })
   if (row.retryAt === undefined || row.retryAt <= now) return next
   const isBug = row.failure?.tag === "TokenSourceDefect"

@@ -65,11 +65,22 @@ export const makeProtocol = (
   const saving = makeSaving(store, lasts, emit, revoke)
   const request = makeRequests(store, policy, emit, saving)
 
-  const decision = Effect.fnUntraced(function* (slot: Slot, row: Row | undefined, seen: boolean) {
+  const decision = Effect.fnUntraced(function* (slot: Slot, row: Row | undefined, seen: boolean, refused: boolean) {
     const { current, defect, key, owner, source } = slot
     const known = current && { ...current, generation: current.token.generation }
     const left = row === undefined ? 0 : yield* grace({ leaseOwner: undefined, leaseUntil: undefined, ...row })
-    return decide({ key, source, row, seen, known, now: yield* Clock.currentTimeMillis, owner, grace: left, defect })
+    return decide({
+      key,
+      source,
+      row,
+      seen,
+      refused,
+      known,
+      now: yield* Clock.currentTimeMillis,
+      owner,
+      grace: left,
+      defect
+    })
   })
 
   /** Decides, does it, and decides again with the row as it is then, until there are tokens or none can be had. */
@@ -79,14 +90,14 @@ export const makeProtocol = (
     let start = slot.current
     let row = start === undefined ? yield* load(slot) : memory(start)
     let seen = row !== undefined
-    let rested = false
+    let refused = false
     for (let round = 0; ; round++) {
       const { current } = slot
       // Newer tokens were put, or adopted from a hint, meanwhile.
       if (current !== undefined && current !== start && freshness(current, yield* Clock.currentTimeMillis) !== "wait") {
         return current
       }
-      const next: Decision = yield* decision(slot, row, seen)
+      const next: Decision = yield* decision(slot, row, seen, refused)
       switch (next._tag) {
         case "Adopt":
           return yield* adopt(slot, next.tokens, row)
@@ -94,24 +105,26 @@ export const makeProtocol = (
           const restored = yield* restore(slot, row, round)
           if (restored !== undefined) start = slot.current = restored
           row = restored === undefined ? yield* load(slot) : memory(restored)
+          refused = false
           break
         }
         case "Wait":
           yield* pause(next.until)
           row = yield* load(slot)
+          refused = false
           break
         case "Request": {
           // A row that changed is asked for at once; one whose lease is neither given nor held, now and then.
-          if (round > FREE_ROUNDS && !rested) {
+          if (refused && round > FREE_ROUNDS) {
             yield* pause(undefined)
             row = yield* load(slot)
-            rested = true
+            refused = false
             break
           }
-          rested = false
           const asked = yield* inTurn(slot, ask(slot, row, next))
           if (asked.current !== undefined) return asked.current
           row = asked.row
+          refused = true
           seen = true
           break
         }
