@@ -54,27 +54,27 @@ const knowns: ReadonlyArray<Known | undefined> = [
   { generation: 5, expiresAt: now + MINUTE, rejected: true }
 ]
 
+type Marks = Omit<Row, "generation" | "tokens">
+/** What a row holds beside its tokens. */
+const marks: ReadonlyArray<Marks> = deaths.flatMap((death) =>
+  intents.flatMap((intent) =>
+    leases.flatMap((lease) => rests.map((rest) => ({ ...death, ...intent, ...lease, ...rest })))
+  )
+)
+
 /** Each situation there can be, as far as decisions tell them apart. */
 function* situations(): Generator<Situation> {
-  const key = "k"
   for (const source of sources) {
     for (const known of knowns) {
-      const all = { key, source, known, now, owner: "me", defect: undefined, refused: false }
-      for (const seen of [true, false]) yield { ...all, row: undefined, seen, grace: 0 }
+      const all = { key: "k", source, known, now, owner: "me", defect: undefined, refused: false, seen: true, grace: 0 }
+      for (const seen of [true, false]) yield { ...all, row: undefined, seen }
       for (const generation of known === undefined ? [5] : [4, 5, 6]) {
         for (const tokens of tokenSets) {
-          for (const grace of [0, 9_000]) {
-            yield { ...all, row: { generation, tokens, isCopy: true }, seen: true, grace }
-            for (const death of deaths) {
-              for (const intent of intents) {
-                for (const lease of leases) {
-                  for (const rest of rests) {
-                    const row: Row = { generation, tokens, ...death, ...intent, ...lease, ...rest }
-                    for (const refused of [true, false]) yield { ...all, row, refused, seen: true, grace }
-                  }
-                }
-              }
-            }
+          yield { ...all, row: { generation, tokens, isCopy: true } }
+          for (const mark of marks) {
+            const row = { generation, tokens, ...mark }
+            for (const refused of [true, false]) yield { ...all, row, refused }
+            if (mark.intentOwner === "other") yield { ...all, row, grace: 9_000 }
           }
         }
       }

@@ -162,7 +162,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       return entry === undefined ? Effect.void : Effect.ignore(sync(replace(entry, "moved")))
     })
 
-  /** The flight under way, or a new one. It runs to its end whoever stops waiting. */
+  /** Step 2: the flight under way, or a new one. It runs to its end whoever stops waiting. */
   const fly = (entry: Entry): Effect.Effect<Flight<AccessToken, TokenError>> =>
     Effect.suspend(() => {
       if (entry.flight !== undefined) return Effect.succeed(entry.flight)

@@ -139,7 +139,7 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
     held = engine.standing(held)
     return held
   }
-  // The hot path: no span, no allocation, one look at the clock. An entry that does not stand any more holds no tokens.
+  // Step 1, the hot path: no span, no allocation, one look at the clock. An entry that does not stand any more holds no tokens.
   const fresh = (now: number) => {
     const { current } = held.current === undefined ? here() : held
     held.usedAt = now
