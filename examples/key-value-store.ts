@@ -2,7 +2,9 @@
 // for some dozens of keys. Within one process it keeps the whole contract of a store. Two processes on one KeyValueStore
 // may both be given a lease, since it has no way to write only where nothing changed: give them a database instead.
 import { KeyValueStore } from "@effect/platform"
-import { type Snapshot, type StoredRow, TokenCipher, TokenStore, type TokenStoreBackend } from "@evertoken/core"
+import { TokenStore } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
+import type { Snapshot, StoredRow, TokenStoreBackend } from "@evertoken/core/store"
 import { Clock, Effect, Layer, Option, Schema } from "effect"
 
 const Time = Schema.optional(Schema.Number)

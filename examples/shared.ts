@@ -1,7 +1,7 @@
 import { MysqlClient } from "@effect/sql-mysql2"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { TokenCipher } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Layer, Redacted } from "effect"
 

@@ -5,16 +5,8 @@ import { FetchHttpClient } from "@effect/platform"
 import type { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import {
-  Expiry,
-  RefreshPolicy,
-  TokenCipher,
-  TokenEndpoint,
-  TokenProvider,
-  TokenSet,
-  TokenStore,
-  TokenWorker
-} from "@evertoken/core"
+import { Expiry, RefreshPolicy, TokenEndpoint, TokenProvider, TokenSet, TokenStore, TokenWorker } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Clock, Config, Effect, Fiber, Layer } from "effect"
 import { robot, startBackend } from "../far-sides/backend.js"

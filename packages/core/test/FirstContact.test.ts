@@ -9,18 +9,17 @@ import {
   Redacted,
   RefreshPolicy,
   SourceLimits,
-  TokenCipher,
   TokenClient,
   TokenEndpoint,
   TokenHttpClient,
   TokenProvider,
   TokenProviders,
-  TokenRotation,
   TokenSet,
   TokenSource,
   TokenStore,
   TokenWorker
 } from "@evertoken/core"
+import { TokenCipher, TokenRotation } from "@evertoken/core/encryption"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Cause, ConfigProvider, Effect, Layer, Logger, Schedule, type Scope, Stream } from "effect"
 

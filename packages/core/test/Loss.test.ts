@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   RefreshPolicy,
   type SourceError,
-  TokenCipher,
   TokenEndpointError,
   type TokenError,
   TokenProvider,
@@ -11,6 +10,7 @@ import {
   TokenSource,
   TokenStore
 } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
 import {
   Cause,
   Effect,

@@ -1,12 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  TokenProvider,
-  TokenProviders,
-  TokenSet,
-  TokenSource,
-  TokenStore,
-  type TokenStoreBackend
-} from "@evertoken/core"
+import { TokenProvider, TokenProviders, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
+import type { TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Fiber, Redacted, Scope, TestClock } from "effect"
 import { store } from "../../store-memory/test/Settable.js"

@@ -1,14 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  RefreshPolicy,
-  type StoredRow,
-  type TokenError,
-  TokenProvider,
-  TokenSet,
-  TokenSource,
-  TokenStore,
-  type TokenStoreBackend
-} from "@evertoken/core"
+import { RefreshPolicy, type TokenError, TokenProvider, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
+import type { StoredRow, TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Cause, Effect, Exit, FastCheck, Option, Redacted, Scope, Stream } from "effect"
 import { contained, Dice, EPOCH, Machine, World } from "./sim/World.js"

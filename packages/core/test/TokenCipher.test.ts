@@ -1,14 +1,8 @@
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type SealedRows,
-  TokenCipher,
-  TokenRotation,
-  TokenSet,
-  TokenStore,
-  type TokenStoreBackend,
-  TokenStoreError
-} from "@evertoken/core"
+import { TokenSet, TokenStore, TokenStoreError } from "@evertoken/core"
+import { type SealedRows, TokenCipher, TokenRotation } from "@evertoken/core/encryption"
+import type { TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Cause, ConfigProvider, Effect, Encoding, Exit, Fiber, Option, Redacted, Stream, TestClock } from "effect"
 import { decodeProtectedHeader } from "jose"

@@ -12,9 +12,9 @@ import {
   TokenRejected,
   TokenSet,
   TokenSource,
-  TokenStore,
-  type TokenStoreBackend
+  TokenStore
 } from "@evertoken/core"
+import type { TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import {
   Chunk,

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { TokenProvider, type TokenRecord, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
+import { TokenProvider, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
+import type { TokenRecord } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Effect, Option, TestClock } from "effect"
 import { connectionOf } from "../src/observability/ConnectionHealth.js"

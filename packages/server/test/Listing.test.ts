@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Listed, TokenSet, TokenStore } from "@evertoken/core"
+import { TokenSet, TokenStore } from "@evertoken/core"
+import type { Listed } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Option, Redacted } from "effect"
 import type { Caller } from "../src/config/ApiKeys.js"

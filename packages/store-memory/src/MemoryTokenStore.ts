@@ -1,11 +1,5 @@
-import {
-  type RowState,
-  type Snapshot,
-  type StoredRow,
-  type TokenChange,
-  TokenStore,
-  type TokenStoreBackend
-} from "@evertoken/core"
+import { TokenStore } from "@evertoken/core"
+import type { RowState, Snapshot, StoredRow, TokenChange, TokenStoreBackend } from "@evertoken/core/store"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-import type { TokenStoreBackend } from "@evertoken/core"
+import type { TokenStoreBackend } from "@evertoken/core/store"
 import type { StoreUnderTest } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Effect } from "effect"

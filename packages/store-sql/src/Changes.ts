@@ -1,5 +1,5 @@
 import { SqlClient, type SqlError } from "@effect/sql"
-import type { TokenChange } from "@evertoken/core"
+import type { TokenChange } from "@evertoken/core/store"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,15 +1,12 @@
 import { SqlClient } from "@effect/sql"
+import { type InvalidOption, TokenStore, TokenStoreError } from "@evertoken/core"
 import {
-  type InvalidOption,
   type RotateOptions,
   type Rotation,
   type SealedBy,
   type TokenCipher,
-  TokenRotation,
-  TokenStore,
-  type TokenStoreBackend,
-  TokenStoreError
-} from "@evertoken/core"
+  TokenRotation
+} from "@evertoken/core/encryption"
 import {
   boolean,
   type Check,
@@ -21,6 +18,7 @@ import {
   required,
   string
 } from "@evertoken/core/options"
+import type { TokenStoreBackend } from "@evertoken/core/store"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import type { StoredRow, TokenStoreBackend } from "@evertoken/core"
+import type { StoredRow, TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Effect } from "effect"

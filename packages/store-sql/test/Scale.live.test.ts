@@ -1,6 +1,7 @@
 import { SqlClient } from "@effect/sql"
 import { assert, it } from "@effect/vitest"
-import { TokenCipher, TokenProvider, TokenSet, TokenStore } from "@evertoken/core"
+import { TokenProvider, TokenSet, TokenStore } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Effect, Encoding, Fiber, Layer, Option, Redacted, Stream } from "effect"
 import { mysql, onEach, postgres, sqliteFile } from "./Database.js"

@@ -130,24 +130,24 @@ export const RefreshPolicy = {
       : Schedule.makeWithState<InvalidOption, AccessToken, Duration.Duration>(problem, (_, __, problem) =>
           Effect.succeed([problem, Duration.zero, ScheduleDecision.done])
         )
-  },
-
-  /** The same policy with its durations resolved, or the error that names what is wrong. */
-  resolve: (policy: RefreshPolicy): Effect.Effect<ResolvedPolicy, InvalidOption> =>
-    Effect.gen(function* () {
-      const problem = madePolicy(policy, "policy")
-      if (problem !== undefined) return yield* problem
-      return {
-        ahead: policy.ahead,
-        retry: policy.retry,
-        unauthorized: policy.unauthorized,
-        timeout: Duration.decode(policy.timeout),
-        wait: Duration.decode(policy.wait),
-        lease: Duration.decode(policy.lease),
-        warnings: policy.warnings.map((warning) => Duration.decode(warning))
-      }
-    })
+  }
 }
+
+/** The same policy with its durations resolved, or the error that names what is wrong. */
+export const resolved = (policy: RefreshPolicy): Effect.Effect<ResolvedPolicy, InvalidOption> =>
+  Effect.gen(function* () {
+    const problem = madePolicy(policy, "policy")
+    if (problem !== undefined) return yield* problem
+    return {
+      ahead: policy.ahead,
+      retry: policy.retry,
+      unauthorized: policy.unauthorized,
+      timeout: Duration.decode(policy.timeout),
+      wait: Duration.decode(policy.wait),
+      lease: Duration.decode(policy.lease),
+      warnings: policy.warnings.map((warning) => Duration.decode(warning))
+    }
+  })
 
 const defaultRetry = Schedule.exponential("1 second").pipe(
   Schedule.union(Schedule.spaced("5 minutes")),

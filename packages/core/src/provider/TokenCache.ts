@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { AccessToken } from "../model/AccessToken.js"
 import { service } from "../model/Options.js"
-import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
+import { RefreshPolicy, type ResolvedPolicy, resolved } from "../model/RefreshPolicy.js"
 import {
   InvalidOption,
   isTransient,
@@ -86,7 +86,7 @@ export interface TokenEngine {
 /** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
 export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
   yield* register
-  const policy = yield* RefreshPolicy.resolve(given ?? RefreshPolicy.make())
+  const policy = yield* resolved(given ?? RefreshPolicy.make())
   const availability = watched(yield* tokenStore)
   const { store } = availability
   const pubsub = yield* PubSub.sliding<TokenEvent | undefined>(EVENTS)

@@ -156,7 +156,7 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
       Effect.tap(stray),
       Effect.tap((outcome) => {
         note(outcome)
-        return Metric.increment(Metric.tagged(outcomes, "outcome", WorkerSummary.labelOf(outcome)))
+        return Metric.increment(Metric.tagged(outcomes, "outcome", labelOf(outcome)))
       }),
       Effect.ensuring(Effect.sync(() => busy.delete(key)))
     )
@@ -236,3 +236,7 @@ const settling = Effect.fnUntraced(function* (tally: WorkerTally) {
 
 const QUICK = Duration.toMillis("1 second")
 const SLOW = 16
+
+/** How metrics name an outcome. */
+const labelOf = (outcome: Outcome): string =>
+  outcome._tag === "Failed" ? outcome.error._tag : outcome._tag.toLowerCase()

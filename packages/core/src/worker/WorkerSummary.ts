@@ -17,10 +17,6 @@ export class WorkerSummary extends Data.Class<{
   /** The keys that need a new login soon, and when their refresh token ends. */
   readonly soon: ReadonlyMap<string, number>
 }> {
-  /** How metrics name an outcome. */
-  static readonly labelOf = (outcome: Outcome): string =>
-    outcome._tag === "Failed" ? outcome.error._tag : outcome._tag.toLowerCase()
-
   /** One line for a person. */
   override toString(): string {
     const failures = Object.entries(this.failed)

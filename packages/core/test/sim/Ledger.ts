@@ -1,4 +1,5 @@
-import { type Committed, type Failed, type LeaseRequest, type PutRow, type Snapshot, TokenSet } from "@evertoken/core"
+import { TokenSet } from "@evertoken/core"
+import type { Committed, Failed, LeaseRequest, PutRow, Snapshot } from "@evertoken/core/store"
 import { Redacted } from "effect"
 import type { AuthorityModel, Minted } from "./AuthorityModel.js"
 import type { Setup } from "./History.js"

@@ -4,18 +4,16 @@ import {
   type RefreshPolicy,
   type SourceError,
   SourceLimits,
-  type StoredRow,
-  type TokenChange,
-  type TokenCipher,
   TokenEndpointError,
   type TokenProvider,
   TokenProviders,
   TokenSet,
   TokenSource,
   TokenStore,
-  type TokenStoreBackend,
   TokenStoreError
 } from "@evertoken/core"
+import type { TokenCipher } from "@evertoken/core/encryption"
+import type { StoredRow, TokenChange, TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Duration, Effect, Queue, Redacted, Schedule, Scope, Stream } from "effect"
 import type { AuthorityModel, Minted } from "./AuthorityModel.js"

@@ -1,4 +1,5 @@
-import { TokenStore, type TokenStoreBackend, type TokenStoreOptions } from "@evertoken/core"
+import { TokenStore } from "@evertoken/core"
+import type { TokenStoreBackend, TokenStoreOptions } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect } from "effect"
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
-import { type Listed, TokenStore } from "@evertoken/core"
+import { TokenStore } from "@evertoken/core"
+import type { Listed } from "@evertoken/core/store"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"

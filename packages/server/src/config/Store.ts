@@ -1,4 +1,5 @@
-import { TokenCipher, TokenStore, TokenStoreError } from "@evertoken/core"
+import { TokenStore, TokenStoreError } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"

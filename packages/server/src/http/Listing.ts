@@ -1,5 +1,6 @@
 import { BadRequest, type Connection, Connections } from "@evertoken/client/api"
-import type { Listed, RowState, TokenStore } from "@evertoken/core"
+import type { TokenStore } from "@evertoken/core"
+import type { Listed, RowState } from "@evertoken/core/store"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

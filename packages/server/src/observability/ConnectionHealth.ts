@@ -1,5 +1,5 @@
 import { Connection } from "@evertoken/client/api"
-import type { Failure, Listed } from "@evertoken/core"
+import type { Failure, Listed } from "@evertoken/core/store"
 
 /** How a kept connection is doing, as of `now` (epoch milliseconds). */
 export const connectionOf = ({ error, generation, key, record }: Listed, now: number): Connection => {

@@ -1,4 +1,5 @@
-import { type DueClaim, TokenStore } from "@evertoken/core"
+import { TokenStore } from "@evertoken/core"
+import type { DueClaim } from "@evertoken/core/store"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

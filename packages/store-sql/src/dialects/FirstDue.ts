@@ -1,6 +1,6 @@
 import type { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
-import type { TokenStoreBackend } from "@evertoken/core"
+import type { TokenStoreBackend } from "@evertoken/core/store"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Run } from "../statements/Sessions.js"

@@ -1,6 +1,7 @@
 import type { SqlClient } from "@effect/sql"
 import type { Fragment, Statement } from "@effect/sql/Statement"
-import { type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
+import type { Snapshot, TokenStoreBackend } from "@evertoken/core/store"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Option from "effect/Option"

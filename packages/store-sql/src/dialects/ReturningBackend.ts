@@ -4,7 +4,8 @@
 
 import type { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
-import { type LeaseRequest, type Snapshot, TokenCipher, type TokenStoreBackend } from "@evertoken/core"
+import { TokenCipher } from "@evertoken/core/encryption"
+import type { LeaseRequest, Snapshot, TokenStoreBackend } from "@evertoken/core/store"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"

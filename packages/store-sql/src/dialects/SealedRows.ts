@@ -1,6 +1,6 @@
 import type { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
-import { type SealedRows, TokenCipher } from "@evertoken/core"
+import { type SealedRows, TokenCipher } from "@evertoken/core/encryption"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"

@@ -4,15 +4,9 @@
 
 import { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
-import {
-  type LeaseRequest,
-  type ListRequest,
-  type Snapshot,
-  type StoredPage,
-  type StoredRow,
-  TokenStoreError
-} from "@evertoken/core"
+import { TokenStoreError } from "@evertoken/core"
 import { kind, service } from "@evertoken/core/options"
+import type { LeaseRequest, ListRequest, Snapshot, StoredPage, StoredRow } from "@evertoken/core/store"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
