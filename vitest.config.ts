@@ -1,16 +1,21 @@
 import { availableParallelism } from "node:os"
+import { setFlagsFromString } from "node:v8"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const cores = availableParallelism()
 const folders = ["packages/*/test", "examples/test"]
-const unit = folders.map((folder) => `${folder}/**/!(*.live).test.ts`)
+const unit = folders.map((folder) => `${folder}/**/!(*.live|*.long).test.ts`)
+const long = folders.map((folder) => `${folder}/**/*.long.test.ts`)
 const live = folders.map((folder) => `${folder}/**/*.live.test.ts`)
 const given = process.env.EVERTOKEN_TEST_SEED
 const seed = given === "random" ? Math.floor(Math.random() * 2 ** 31) : Number(given || 1)
 
+// Nearly all that the threads allocate is garbage at once: room for it, or a third of their time goes into clearing it away.
+setFlagsFromString("--max-semi-space-size=64")
+
 /** What takes longest, so that it is not what a run waits for at its end. */
-const longest = /(Seeds\d|Idle|Hopeless|EndToEnd|Processes|Storm|Sockets|Model|Process|seeds)/
+const longest = /(Seeds\d|EndToEnd|Maintenance|story-4|Bin|Processes|Storm|Sockets|Model|Process|seeds)/
 class LongestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
     const sorted = await super.sort(files)
@@ -33,7 +38,7 @@ export default defineConfig({
       // They keep a core busy: one for each.
       threads: { isolate: false, minThreads: cores, maxThreads: cores },
       // They wait for leases, servers and processes most of the time.
-      forks: { isolate: false, minForks: 2 * cores, maxForks: 2 * cores }
+      forks: { isolate: false, minForks: 3 * cores, maxForks: 3 * cores }
     },
     projects: [
       {
@@ -44,6 +49,17 @@ export default defineConfig({
           pool: "threads",
           setupFiles: ["test/unit.ts"],
           sequence: { groupOrder: 0 }
+        }
+      },
+      {
+        // Beside the live tests, which wait most of the time.
+        extends: true,
+        test: {
+          name: "long",
+          include: long,
+          pool: "threads",
+          setupFiles: ["test/unit.ts", "test/behind.ts"],
+          sequence: { groupOrder: 1 }
         }
       },
       {

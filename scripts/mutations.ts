@@ -303,7 +303,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     file: engine,
     find: "!stands(entry) || entry.removals !== removals",
     replace: "false",
-    test: ["packages/core/test/OrdersSeeds1.test.ts", "P10"]
+    test: ["packages/core/test/OrdersSeeds", "P10"]
   },
   {
     name: "a refused call reports nothing",
@@ -317,7 +317,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     file: "packages/core/src/provider/Waiters.ts",
     find: "      leave()\n",
     replace: "",
-    test: ["packages/core/test/Idle.test.ts", "contended for"]
+    test: ["packages/core/test/Idle.long.test.ts", "contended for"]
   },
   {
     name: "a pause by a clock that can be set",

@@ -2,9 +2,9 @@ import { ChildProcess } from "node:child_process"
 import { Server, Socket } from "node:net"
 import { Effect, TestClock, TestContext } from "effect"
 
-// What a file of the project "unit" must not use, so that it runs in parallel with any other and takes no real time.
+// What a file of the projects "unit" and "long" must not use, so that it runs in parallel with any other and takes no real time.
 const refuse = (what: string) => (): never => {
-  throw new Error(`A test of the project "unit" ${what}: its file has to be named *.live.test.ts`)
+  throw new Error(`A test of the project "unit" or "long" ${what}: its file has to be named *.live.test.ts`)
 }
 
 Server.prototype.listen = refuse("starts a server")

@@ -9,6 +9,7 @@ import {
   Console,
   type Duration,
   Effect,
+  Fiber,
   Layer,
   Random,
   Redacted,
@@ -34,16 +35,20 @@ export const policy = RefreshPolicy.make({
 /** The GenServer. Its `get` is that of the `TokenProvider`: it fetches at the first call, and reads memory from then on. */
 export const makeWarm = (policy: RefreshPolicy) => TokenProvider.make({ key: "warm", source: Source, policy })
 
-/** Reads the token again and again, and counts: how often, how often it had to wait, how often the token had ended. */
+/**
+ * Reads the token again and again, and counts: how often, how often it had to wait, as the first read has to, and how often
+ * the token had ended. A read waits if it is not answered from memory at once, however long a busy machine takes for that.
+ */
 const reader = (provider: TokenProvider["Type"], every: Duration.DurationInput, isGood: IsGood) =>
   Effect.gen(function* () {
     const seen = { reads: 0, waited: 0, ended: 0 }
     const read = Effect.gen(function* () {
-      const before = yield* Clock.currentTimeMillis
-      const { value } = yield* provider.get
+      const reading = yield* Effect.fork(provider.get)
+      yield* Effect.yieldNow()
+      if (reading.unsafePoll() === null) seen.waited++
+      const { value } = yield* Fiber.join(reading)
       const now = yield* Clock.currentTimeMillis
       seen.reads++
-      if (now - before > 800) seen.waited++
       if (!isGood(Redacted.value(value), now)) seen.ended++
     })
     yield* Effect.forkScoped(Effect.repeat(read, Schedule.fixed(every)))
@@ -99,7 +104,8 @@ export const story = Effect.gen(function* () {
     return seen
   }).pipe(Effect.scoped, Effect.provide([FetchHttpClient.layer, MemoryTokenStore.layer]))
   check("1  tokens", 3, count(far.log, "POST /", 200))
-  check("   reads that waited, or were given an ended token", 0, short.waited + short.ended)
+  check("   reads that waited: the first", 1, short.waited)
+  check("   reads that were given an ended token", 0, short.ended)
 
   yield* scene("2  A day of tokens of 30 minutes.  ◆ a token   × it failed   ◇ it took 8 seconds   · a minute")
   const began = performance.now()
@@ -111,7 +117,8 @@ export const story = Effect.gen(function* () {
   check("   renewals that began 25 minutes after the one before", 57, spans(log).filter((span) => span === 25).length)
   check("   tries that failed, 5 seconds apart", 24, count(log, "POST /", 503))
   check("   reads", 145, seen.reads)
-  check("   reads that waited, or were given an ended token", 0, seen.waited + seen.ended)
+  check("   reads that waited: the first", 1, seen.waited)
+  check("   reads that were given an ended token", 0, seen.ended)
   yield* end
 }).pipe(Effect.scoped)
 

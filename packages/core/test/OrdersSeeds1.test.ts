@@ -1,3 +1,3 @@
 import { orders } from "./sim/orders.js"
 
-orders(1, 1000)
+orders(1, 500)

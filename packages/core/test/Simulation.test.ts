@@ -3,7 +3,7 @@ import type { Happening, History, Setup } from "./sim/History.js"
 import { story } from "./sim/play.js"
 import { simulate } from "./sim/simulate.js"
 
-// What was played by hand. The histories by chance are in SimulationSeeds*.test.ts, so that all cores share them.
+// What was played by hand. The histories by chance are in SimulationSeeds*, so that all cores share them.
 describe("what was found once and stays mended", () => {
   found(
     "P9: a clock that goes back is noticed also while a dead grant's last token is served",

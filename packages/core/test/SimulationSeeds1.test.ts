@@ -1,3 +1,3 @@
 import { seeds } from "./sim/seeds.js"
 
-seeds(1, 500)
+seeds(1, 300)

@@ -68,64 +68,58 @@ onEach(
       }).pipe(Effect.scoped)
     )
 
-    it.live(
-      "come again after their connection died, with or without a word, and the stream never ends (P6, P8)",
-      () =>
-        Effect.gen(function* () {
-          const { url } = setting()
-          const client = yield* Layer.build(PgClient.layer({ url: Redacted.make(url) }))
-          const sql = yield* Effect.provide(PgClient.PgClient, client)
-          const names = namesOf({ table: `feed_${randomUUID().slice(0, 8)}` })
-          const { channel } = names
-          const often = { every: "50 millis", answer: "200 millis", deafFor: "10 millis" } as const
-          const feed = yield* changeFeed(sql, names, often)
-          const hints = yield* Queue.unbounded<TokenChange>()
-          const reading = yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))
-          const tell = Effect.forever(Effect.delay(sql`SELECT pg_notify(${channel}, ${"7 key"})`, "10 millis"))
-          const heard = Effect.zipRight(hints.takeAll, Effect.raceFirst(tell, hints.take))
-          assert.deepStrictEqual(yield* heard, { key: "key", generation: 7 })
-          for (let round = 0; round < 3; round++) {
-            // A busy machine may just be listening anew, so it is tried until there was a connection to end.
-            const kill = sql<{ pid: number }>`SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
+    it.live("come again after their connection died, with or without a word, and the stream never ends (P6, P8)", () =>
+      Effect.gen(function* () {
+        const { url } = setting()
+        const client = yield* Layer.build(PgClient.layer({ url: Redacted.make(url) }))
+        const sql = yield* Effect.provide(PgClient.PgClient, client)
+        const names = namesOf({ table: `feed_${randomUUID().slice(0, 8)}` })
+        const { channel } = names
+        const often = { every: "50 millis", answer: "200 millis", deafFor: "10 millis" } as const
+        const feed = yield* changeFeed(sql, names, often)
+        const hints = yield* Queue.unbounded<TokenChange>()
+        const reading = yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))
+        const tell = Effect.forever(Effect.delay(sql`SELECT pg_notify(${channel}, ${"7 key"})`, "10 millis"))
+        const heard = Effect.zipRight(hints.takeAll, Effect.raceFirst(tell, hints.take))
+        assert.deepStrictEqual(yield* heard, { key: "key", generation: 7 })
+        for (let round = 0; round < 3; round++) {
+          // A busy machine may just be listening anew, so it is tried until there was a connection to end.
+          const kill = sql<{ pid: number }>`SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE query LIKE ${`LISTEN %${channel}%`} AND pid <> pg_backend_pid()`
-            yield* Effect.repeat(kill, { until: (killed) => killed.length > 0 })
-            assert.deepStrictEqual(yield* heard, { key: "key", generation: 7 })
-          }
-          assert.isNull(reading.unsafePoll())
-          yield* Fiber.interrupt(reading)
-        }).pipe(Effect.scoped),
-      30_000
+          yield* Effect.repeat(kill, { until: (killed) => killed.length > 0 })
+          assert.deepStrictEqual(yield* heard, { key: "key", generation: 7 })
+        }
+        assert.isNull(reading.unsafePoll())
+        yield* Fiber.interrupt(reading)
+      }).pipe(Effect.scoped)
     )
 
-    it.live(
-      "come again after the network lost packets, although no connection heard of it (P6, P14)",
-      () =>
-        Effect.gen(function* () {
-          const { url } = setting()
-          const { hostname, port } = new URL(url)
-          const wire = yield* proxyTo(hostname, Number(port))
-          const sql = yield* Effect.provide(PgClient.PgClient, yield* Layer.build(clientOn(setting(), wire.port)))
-          const options = { table: setting().table("lost") }
-          const direct = yield* Layer.build(clientOn(setting(), Number(port)))
-          yield* Effect.provide(SqlTokenStore.migrate(options), direct)
-          const other = yield* Effect.provide(SqlTokenStore.backend(options), direct)
-          const feed = yield* changeFeed(sql, namesOf(options), { every: "100 millis", answer: "1 second" })
-          const hints = yield* Queue.unbounded<TokenChange>()
-          yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))
-          let generation = (yield* other.load("k")).now
-          yield* other.put("k", { expected: undefined, generation, payload: "{}", dueIn: undefined })
-          const tell = Effect.suspend(() =>
-            other.put("k", { expected: generation, generation: ++generation, payload: "{}", dueIn: undefined })
-          ).pipe(Effect.delay("50 millis"), Effect.forever)
-          const heard = Effect.zipRight(hints.takeAll, Effect.raceFirst(tell, hints.take))
-          yield* heard
-          yield* wire.hold
-          yield* Effect.sleep("3 seconds")
-          yield* wire.mend
-          yield* hints.takeAll
-          assert.isTrue(Option.isSome(yield* Effect.timeoutOption(heard, "25 seconds")))
-        }).pipe(Effect.scoped),
-      60_000
+    it.live("come again after the network lost packets, although no connection heard of it (P6, P14)", () =>
+      Effect.gen(function* () {
+        const { url } = setting()
+        const { hostname, port } = new URL(url)
+        const wire = yield* proxyTo(hostname, Number(port))
+        const sql = yield* Effect.provide(PgClient.PgClient, yield* Layer.build(clientOn(setting(), wire.port)))
+        const options = { table: setting().table("lost") }
+        const direct = yield* Layer.build(clientOn(setting(), Number(port)))
+        yield* Effect.provide(SqlTokenStore.migrate(options), direct)
+        const other = yield* Effect.provide(SqlTokenStore.backend(options), direct)
+        const feed = yield* changeFeed(sql, namesOf(options), { every: "100 millis", answer: "1 second" })
+        const hints = yield* Queue.unbounded<TokenChange>()
+        yield* Effect.forkScoped(Stream.runForEach(feed, (change) => hints.offer(change)))
+        let generation = (yield* other.load("k")).now
+        yield* other.put("k", { expected: undefined, generation, payload: "{}", dueIn: undefined })
+        const tell = Effect.suspend(() =>
+          other.put("k", { expected: generation, generation: ++generation, payload: "{}", dueIn: undefined })
+        ).pipe(Effect.delay("50 millis"), Effect.forever)
+        const heard = Effect.zipRight(hints.takeAll, Effect.raceFirst(tell, hints.take))
+        yield* heard
+        yield* wire.hold
+        yield* Effect.sleep("3 seconds")
+        yield* wire.mend
+        yield* hints.takeAll
+        assert.isTrue(Option.isSome(yield* Effect.timeoutOption(heard, "25 seconds")))
+      }).pipe(Effect.scoped)
     )
 
     it.live(
@@ -165,8 +159,7 @@ onEach(
           assert.include(said[0], "through a pooler")
           // The feed of the other store sends these, which a connection that still listens would be sent too.
           assert.strictEqual(pooler.strays(), 0)
-        }).pipe(Effect.scoped),
-      60_000
+        }).pipe(Effect.scoped)
     )
   },
   [postgres]

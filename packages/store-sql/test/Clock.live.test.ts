@@ -77,8 +77,7 @@ onEach(
             Effect.provide(Layer.provideMerge(SqlTokenStore.layer({ encryption: "off", table }), setting().connect())),
             withClock(clock)
           )
-        },
-        40_000
+        }
       )
     }
   },

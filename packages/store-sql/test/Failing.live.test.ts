@@ -71,41 +71,38 @@ describe("a database that is full", () => {
   onEach(
     (name) => `on ${name}`,
     (setting) => {
-      it.live(
-        "loses no token that was fetched: it is served, and saved once there is room (P4)",
-        () =>
-          Effect.gen(function* () {
-            const sql = yield* SqlClient.SqlClient
-            const store = yield* TokenStore
-            const grant = rotatingGrant()
-            // The new tokens need room that the lease did not.
-            const source = Effect.map(grant.source, (source) => ({ ...source, refresh: larger(source) }))
-            const provider = yield* TokenProvider.make({ key: "full", source })
-            yield* store.put("full", grant.ended, undefined)
-            const [pages] = yield* sql<{ page_count: number }>`PRAGMA page_count`.unprepared
-            yield* sql.unsafe(`PRAGMA max_page_count = ${pages?.page_count}`).unprepared
-            const happened = yield* Effect.fork(
-              Stream.runCollect(Stream.takeUntil(provider.events, (event) => event._tag === "Saved"))
+      it.live("loses no token that was fetched: it is served, and saved once there is room (P4)", () =>
+        Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          const store = yield* TokenStore
+          const grant = rotatingGrant()
+          // The new tokens need room that the lease did not.
+          const source = Effect.map(grant.source, (source) => ({ ...source, refresh: larger(source) }))
+          const provider = yield* TokenProvider.make({ key: "full", source })
+          yield* store.put("full", grant.ended, undefined)
+          const [pages] = yield* sql<{ page_count: number }>`PRAGMA page_count`.unprepared
+          yield* sql.unsafe(`PRAGMA max_page_count = ${pages?.page_count}`).unprepared
+          const happened = yield* Effect.fork(
+            Stream.runCollect(Stream.takeUntil(provider.events, (event) => event._tag === "Saved"))
+          )
+          const token = yield* provider.get
+          assert.strictEqual(Redacted.value(token.value), "at-2")
+          assert.strictEqual((yield* Effect.flatten(store.load("full"))).generation, token.generation - 1)
+          yield* sql.unsafe("PRAGMA max_page_count = 1000000").unprepared
+          const events = [...(yield* Fiber.join(happened))].map((event) => event._tag)
+          assert.include(events, "SaveFailed")
+          assert.strictEqual((yield* Effect.flatten(store.load("full"))).generation, token.generation)
+          yield* provider.refresh
+          assert.deepStrictEqual([grant.posts(), grant.alarms()], [2, 0])
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            Layer.provideMerge(
+              SqlTokenStore.layer({ encryption: "off", table: setting().table() }),
+              sqlite(setting().url)
             )
-            const token = yield* provider.get
-            assert.strictEqual(Redacted.value(token.value), "at-2")
-            assert.strictEqual((yield* Effect.flatten(store.load("full"))).generation, token.generation - 1)
-            yield* sql.unsafe("PRAGMA max_page_count = 1000000").unprepared
-            const events = [...(yield* Fiber.join(happened))].map((event) => event._tag)
-            assert.include(events, "SaveFailed")
-            assert.strictEqual((yield* Effect.flatten(store.load("full"))).generation, token.generation)
-            yield* provider.refresh
-            assert.deepStrictEqual([grant.posts(), grant.alarms()], [2, 0])
-          }).pipe(
-            Effect.scoped,
-            Effect.provide(
-              Layer.provideMerge(
-                SqlTokenStore.layer({ encryption: "off", table: setting().table() }),
-                sqlite(setting().url)
-              )
-            )
-          ),
-        20_000
+          )
+        )
       )
     },
     [sqliteFile]
@@ -139,55 +136,49 @@ onEach(
       return { wire, client, context: yield* Layer.build(Layer.provide(store, Layer.succeedContext(client))) }
     })
 
-    it.live(
-      "is a passing failure: no request is made meanwhile, and one once it is back (P3, P4, P8)",
-      () =>
-        Effect.gen(function* () {
-          const { context, wire } = yield* wired
-          const grant = rotatingGrant()
-          const make = TokenProvider.make({ key: "down", source: grant.source, policy: IMPATIENT }).pipe(
-            Effect.provide(context)
-          )
-          const provider = yield* make
-          const store = yield* Effect.provide(TokenStore, context)
-          yield* store.put("down", grant.ended, undefined)
-          yield* wire.cut
-          for (const each of [provider, yield* make]) {
-            const error = yield* Effect.flip(each.get)
-            assert.instanceOf(error, TokenStoreError)
-          }
-          assert.strictEqual(grant.posts(), 0)
-          yield* wire.mend
-          const token = yield* Effect.retry(provider.get, Schedule.spaced("100 millis"))
-          assert.strictEqual(Redacted.value(token.value), "at-2")
-          assert.deepStrictEqual([grant.posts(), grant.alarms()], [1, 0])
-          yield* wire.cut
-          assert.strictEqual(Redacted.value((yield* provider.get).value), "at-2")
-        }).pipe(Effect.scoped),
-      20_000
+    it.live("is a passing failure: no request is made meanwhile, and one once it is back (P3, P4, P8)", () =>
+      Effect.gen(function* () {
+        const { context, wire } = yield* wired
+        const grant = rotatingGrant()
+        const make = TokenProvider.make({ key: "down", source: grant.source, policy: IMPATIENT }).pipe(
+          Effect.provide(context)
+        )
+        const provider = yield* make
+        const store = yield* Effect.provide(TokenStore, context)
+        yield* store.put("down", grant.ended, undefined)
+        yield* wire.cut
+        for (const each of [provider, yield* make]) {
+          const error = yield* Effect.flip(each.get)
+          assert.instanceOf(error, TokenStoreError)
+        }
+        assert.strictEqual(grant.posts(), 0)
+        yield* wire.mend
+        const token = yield* Effect.retry(provider.get, Schedule.spaced("100 millis"))
+        assert.strictEqual(Redacted.value(token.value), "at-2")
+        assert.deepStrictEqual([grant.posts(), grant.alarms()], [1, 0])
+        yield* wire.cut
+        assert.strictEqual(Redacted.value((yield* provider.get).value), "at-2")
+      }).pipe(Effect.scoped)
     )
 
-    it.live(
-      "loses no token that was fetched before it could be saved (P4)",
-      () =>
-        Effect.gen(function* () {
-          const { context, wire } = yield* wired
-          const grant = rotatingGrant({ during: wire.cut })
-          const store = yield* Effect.provide(TokenStore, context)
-          const provider = yield* TokenProvider.make({ key: "cut", source: grant.source }).pipe(Effect.provide(context))
-          yield* provider.put(grant.ended)
-          const saved = yield* Effect.fork(
-            Stream.runHead(Stream.filter(provider.events, (event) => event._tag === "Saved"))
-          )
-          const token = yield* provider.get
-          assert.strictEqual(Redacted.value(token.value), "at-2")
-          yield* wire.mend
-          yield* Fiber.join(saved)
-          const record = yield* Effect.flatten(store.load("cut"))
-          assert.strictEqual(record.generation, token.generation)
-          assert.deepStrictEqual([grant.posts(), grant.alarms()], [1, 0])
-        }).pipe(Effect.scoped),
-      20_000
+    it.live("loses no token that was fetched before it could be saved (P4)", () =>
+      Effect.gen(function* () {
+        const { context, wire } = yield* wired
+        const grant = rotatingGrant({ during: wire.cut })
+        const store = yield* Effect.provide(TokenStore, context)
+        const provider = yield* TokenProvider.make({ key: "cut", source: grant.source }).pipe(Effect.provide(context))
+        yield* provider.put(grant.ended)
+        const saved = yield* Effect.fork(
+          Stream.runHead(Stream.filter(provider.events, (event) => event._tag === "Saved"))
+        )
+        const token = yield* provider.get
+        assert.strictEqual(Redacted.value(token.value), "at-2")
+        yield* wire.mend
+        yield* Fiber.join(saved)
+        const record = yield* Effect.flatten(store.load("cut"))
+        assert.strictEqual(record.generation, token.generation)
+        assert.deepStrictEqual([grant.posts(), grant.alarms()], [1, 0])
+      }).pipe(Effect.scoped)
     )
 
     it.effect("that answers no more fails within a bound, and so does making the tables (P6)", () =>

@@ -41,29 +41,26 @@ type Step = typeof step extends fc.Arbitrary<infer A> ? A : never
 onEach(
   (name) => `SqlTokenStore on ${name}`,
   (setting) => {
-    it.live(
-      "does in any order of operations what the store in memory does (P2, P10)",
-      () =>
-        Effect.gen(function* () {
-          const { table: named } = setting()
-          const table = named("model")
-          yield* SqlTokenStore.migrate({ table })
-          const real = yield* SqlTokenStore.backend({ table })
-          const run = Effect.runPromise
-          let at = 0
-          const agree = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
-            const model = await run(MemoryTokenStore.backend())
-            await run(real.due({ limit: 1_000, lasts: HOUR }))
-            const key = `key ${at++}`
-            const [one, two] = [walk(model, key), walk(real, key)]
-            for (const [nth, step] of steps.entries()) {
-              const [wanted, is] = [await run(one(step)), await run(two(step))]
-              assert.deepStrictEqual(is, wanted, `step ${nth}: ${JSON.stringify(step)}`)
-            }
-          })
-          yield* Effect.promise(() => fc.assert(agree, { numRuns: 60 }))
-        }).pipe(Effect.scoped, Effect.provide(setting().connect())),
-      60_000
+    it.live("does in any order of operations what the store in memory does (P2, P10)", () =>
+      Effect.gen(function* () {
+        const { table: named } = setting()
+        const table = named("model")
+        yield* SqlTokenStore.migrate({ table })
+        const real = yield* SqlTokenStore.backend({ table })
+        const run = Effect.runPromise
+        let at = 0
+        const agree = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+          const model = await run(MemoryTokenStore.backend())
+          await run(real.due({ limit: 1_000, lasts: HOUR }))
+          const key = `key ${at++}`
+          const [one, two] = [walk(model, key), walk(real, key)]
+          for (const [nth, step] of steps.entries()) {
+            const [wanted, is] = [await run(one(step)), await run(two(step))]
+            assert.deepStrictEqual(is, wanted, `step ${nth}: ${JSON.stringify(step)}`)
+          }
+        })
+        yield* Effect.promise(() => fc.assert(agree, { numRuns: 60 }))
+      }).pipe(Effect.scoped, Effect.provide(setting().connect()))
     )
   }
 )

@@ -49,35 +49,32 @@ onEach(
       }).pipe(Effect.scoped, Effect.provide(setting().connect()))
     )
 
-    it.live(
-      "encryption keys rotate beside live refreshes, which lose nothing (P2, P12)",
-      () =>
-        Effect.gen(function* () {
-          const table = setting().table("rotated")
-          const client = yield* Layer.build(setting().connect())
-          const storeOf = (encryption: typeof BOTH) => Effect.provide(SqlTokenStore.make({ encryption, table }), client)
-          const before = yield* storeOf(OLD)
-          const tokens = TokenSet.make({ accessToken: "at", refreshToken: "rt" })
-          yield* Effect.forEach(Array.from({ length: 120 }), (_, at) => before.put(`idle ${at}`, tokens, undefined))
-          const grant = rotatingGrant()
-          yield* before.put("live", grant.ended, undefined)
-          const store = yield* storeOf(BOTH)
-          const provider = yield* TokenProvider.make({ key: "live", source: grant.source }).pipe(
-            Effect.provideService(TokenStore, store)
-          )
-          const refreshing = yield* Effect.fork(Effect.repeatN(provider.refresh, 40))
-          const rotate = SqlTokenStore.rotate({ encryption: BOTH, table, batch: 10 })
-          const last = Option.getOrThrow(yield* Stream.runLast(rotate).pipe(Effect.provide(client)))
-          yield* Fiber.join(refreshing)
-          assert.strictEqual(last.undecryptable, 0)
-          assert.isAtLeast(last.moved, 120)
-          assert.strictEqual(grant.alarms(), 0)
-          const counts = yield* Effect.provide(SqlTokenStore.report({ table }), client)
-          assert.deepStrictEqual(counts, [{ keyId: "new", rows: 121 }])
-          const current = yield* Effect.flatten(store.load("live"))
-          assert.strictEqual(current.tokens && Redacted.value(current.tokens.accessToken), `at-${grant.posts() + 1}`)
-        }).pipe(Effect.scoped),
-      30_000
+    it.live("encryption keys rotate beside live refreshes, which lose nothing (P2, P12)", () =>
+      Effect.gen(function* () {
+        const table = setting().table("rotated")
+        const client = yield* Layer.build(setting().connect())
+        const storeOf = (encryption: typeof BOTH) => Effect.provide(SqlTokenStore.make({ encryption, table }), client)
+        const before = yield* storeOf(OLD)
+        const tokens = TokenSet.make({ accessToken: "at", refreshToken: "rt" })
+        yield* Effect.forEach(Array.from({ length: 120 }), (_, at) => before.put(`idle ${at}`, tokens, undefined))
+        const grant = rotatingGrant()
+        yield* before.put("live", grant.ended, undefined)
+        const store = yield* storeOf(BOTH)
+        const provider = yield* TokenProvider.make({ key: "live", source: grant.source }).pipe(
+          Effect.provideService(TokenStore, store)
+        )
+        const refreshing = yield* Effect.fork(Effect.repeatN(provider.refresh, 40))
+        const rotate = SqlTokenStore.rotate({ encryption: BOTH, table, batch: 10 })
+        const last = Option.getOrThrow(yield* Stream.runLast(rotate).pipe(Effect.provide(client)))
+        yield* Fiber.join(refreshing)
+        assert.strictEqual(last.undecryptable, 0)
+        assert.isAtLeast(last.moved, 120)
+        assert.strictEqual(grant.alarms(), 0)
+        const counts = yield* Effect.provide(SqlTokenStore.report({ table }), client)
+        assert.deepStrictEqual(counts, [{ keyId: "new", rows: 121 }])
+        const current = yield* Effect.flatten(store.load("live"))
+        assert.strictEqual(current.tokens && Redacted.value(current.tokens.accessToken), `at-${grant.posts() + 1}`)
+      }).pipe(Effect.scoped)
     )
   },
   [sqliteFile, postgres, mysql]

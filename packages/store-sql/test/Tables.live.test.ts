@@ -22,22 +22,19 @@ const works = Effect.gen(function* () {
 onEach(
   (name) => `tables on ${name}`,
   (setting) => {
-    it.live(
-      "are made once by ten that start at the same time",
-      () =>
-        Effect.gen(function* () {
-          const { connect, table } = setting()
-          const options = { encryption: "off", table: table("starts") } as const
-          const start = Effect.scoped(
-            Effect.provide(SqlTokenStore.make(options), connect({ maxConnections: 1 })).pipe(Effect.asVoid)
-          )
-          yield* Effect.all(
-            Array.from({ length: 10 }, () => start),
-            { concurrency: "unbounded" }
-          )
-          yield* works.pipe(Effect.provide(Layer.provide(SqlTokenStore.layer(options), connect())))
-        }),
-      30_000
+    it.live("are made once by ten that start at the same time", () =>
+      Effect.gen(function* () {
+        const { connect, table } = setting()
+        const options = { encryption: "off", table: table("starts") } as const
+        const start = Effect.scoped(
+          Effect.provide(SqlTokenStore.make(options), connect({ maxConnections: 1 })).pipe(Effect.asVoid)
+        )
+        yield* Effect.all(
+          Array.from({ length: 10 }, () => start),
+          { concurrency: "unbounded" }
+        )
+        yield* works.pipe(Effect.provide(Layer.provide(SqlTokenStore.layer(options), connect())))
+      })
     )
 
     it.live("are made where a process died between its note of a migration and the migration", () =>

@@ -1,5 +1,6 @@
 import {
   Clock,
+  Context,
   Duration,
   Effect,
   type Fiber,
@@ -7,9 +8,9 @@ import {
   Logger,
   LogLevel,
   Random,
+  Runtime,
   RuntimeFlags,
-  RuntimeFlagsPatch,
-  Scheduler
+  type Scheduler
 } from "effect"
 
 /** One virtual time for everything in a history, and the machines that live in it. Runs without a promise or a timer. */
@@ -136,12 +137,10 @@ export class Machine implements Scheduler.Scheduler {
   readonly troubles: Array<{ readonly from: number; to: number }> = []
   /** When it asked the store during an outage. */
   readonly missed: Array<number> = []
-  readonly shouldYield = Scheduler.defaultShouldYield
   private queue: Array<() => void> = []
   private frozenUntil = 0
   private asleep = 0
-  private readonly random: Random.Random
-  private readonly clock: Clock.Clock
+  private readonly runtime: Runtime.Runtime<never>
 
   constructor(
     readonly world: World,
@@ -149,17 +148,16 @@ export class Machine implements Scheduler.Scheduler {
     public skew: number,
     seed: string
   ) {
-    this.random = Random.make(seed)
     const wall = () => Math.floor(EPOCH + world.now + this.skew)
     const steady = () => BigInt(Math.floor((world.now - this.asleep) * 1_000_000))
-    this.clock = {
+    this.runtime = runtimeWith(Random.make(seed), {
       [Clock.ClockTypeId]: Clock.ClockTypeId,
       unsafeCurrentTimeMillis: wall,
       unsafeCurrentTimeNanos: steady,
       currentTimeMillis: Effect.sync(wall),
       currentTimeNanos: Effect.sync(steady),
       sleep: (duration) => this.sleep(Duration.toMillis(duration))
-    }
+    })
     world.add(this)
   }
 
@@ -169,9 +167,12 @@ export class Machine implements Scheduler.Scheduler {
 
   /** Runs `effect` here; it starts at once. */
   run<A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> {
-    const timed = Effect.withRandom(Effect.withClock(effect, this.clock), this.random)
-    const placed = Effect.withTracerEnabled(Logger.withMinimumLogLevel(timed, LogLevel.None), false)
-    return Effect.runFork(Effect.withRuntimeFlagsPatch(placed, unmeasured), { scheduler: this })
+    return Runtime.runFork(this.runtime, effect, { scheduler: this })
+  }
+
+  /** As Effect's own does, which looks the bound up before each of its operations. */
+  shouldYield({ currentOpCount }: { readonly currentOpCount: number }): number | false {
+    return currentOpCount > MOST_OPERATIONS ? 0 : false
   }
 
   scheduleTask(task: () => void): void {
@@ -273,7 +274,15 @@ export const contained = <A>(body: () => A): A => {
   }
 }
 
-const unmeasured = RuntimeFlagsPatch.disable(RuntimeFlags.RuntimeMetrics)
+/** Runs effects with these, without logs, spans and metrics of fibers: set once, not for each of them. */
+export const runtimeWith = (random: Random.Random, clock: Clock.Clock): Runtime.Runtime<never> => {
+  const quiet = Effect.withTracerEnabled(Logger.withMinimumLogLevel(Effect.getFiberRefs, LogLevel.None), false)
+  return Runtime.make({
+    context: Context.empty(),
+    fiberRefs: Effect.runSync(Effect.withRandom(Effect.withClock(quiet, clock), random)),
+    runtimeFlags: RuntimeFlags.disable(Runtime.defaultRuntimeFlags, RuntimeFlags.RuntimeMetrics)
+  })
+}
 
 /** What the wall clocks say at true time zero. */
 export const EPOCH = Date.UTC(2026, 0, 1)
@@ -287,5 +296,6 @@ interface Event {
 const isBefore = (a: Event | undefined, b: Event | undefined): boolean =>
   a !== undefined && (b === undefined || a.at < b.at || (a.at === b.at && a.serial < b.serial))
 
+const MOST_OPERATIONS = 2_048
 const MOST_STEPS_AT_ONCE = 4_000
 const MOST_STEPS = 1_000_000

@@ -1,3 +1,3 @@
 import { seeds } from "./sim/seeds.js"
 
-seeds(1501, 2000)
+seeds(301, 850)

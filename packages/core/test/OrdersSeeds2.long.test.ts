@@ -1,3 +1,3 @@
 import { orders } from "./sim/orders.js"
 
-orders(1001, 2000)
+orders(501, 2000)

@@ -1,3 +1,3 @@
 import { seeds } from "./sim/seeds.js"
 
-seeds(1001, 1500)
+seeds(1401, 2000)

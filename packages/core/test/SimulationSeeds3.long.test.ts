@@ -1,3 +1,3 @@
 import { seeds } from "./sim/seeds.js"
 
-seeds(501, 1000)
+seeds(851, 1400)
