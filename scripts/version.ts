@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
+import { dropUnreleased } from "./changelog.js"
 import { root } from "./readme.js"
 
 interface Manifest {
@@ -16,6 +17,7 @@ interface Manifest {
 
 /** Versions the packages in `folder` by the changesets there, and gives the new version. */
 export const version = (folder: string): string => {
+  dropUnreleased(folder)
   askForPeers(folder, () => "*")
   execFileSync(join(root, "node_modules", ".bin", "changeset"), ["version"], { cwd: folder, stdio: "inherit" })
   askForPeers(folder, (version) => `^${version}`)
