@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { RefreshPolicy, TokenSet, TokenSource, TokenStore, TokenWorker } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Duration, Effect, Exit } from "effect"
-import { contained, Dice, Machine, World } from "./sim/World.js"
+import { contained, Dice, Machine, World } from "../src/testing/World.js"
 import { harmed } from "./support/Store.js"
 
 const EACH = 500

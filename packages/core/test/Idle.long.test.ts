@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TokenProviders, TokenSet, TokenSource } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Exit } from "effect"
-import { contained, Dice, Machine, World } from "./sim/World.js"
+import { contained, Dice, Machine, World } from "../src/testing/World.js"
 
 describe("what a process keeps of a key that nobody uses", () => {
   it("nothing, after 2,000 refreshes that two processes contended for", () => {

@@ -3,7 +3,7 @@ import { RefreshPolicy, type TokenError, TokenProvider, TokenSet, TokenSource, T
 import type { StoredRow, TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Cause, Effect, Exit, FastCheck, Option, Redacted, Scope, Stream } from "effect"
-import { contained, Dice, EPOCH, Machine, World } from "./sim/World.js"
+import { contained, Dice, EPOCH, Machine, World } from "../src/testing/World.js"
 
 // What a store gives back is data from outside: it may be garbled, cut, or written by something else.
 describe("rows from the store", () => {

@@ -1,9 +1,9 @@
 import { TokenSet } from "@evertoken/core"
 import type { Committed, Failed, LeaseRequest, PutRow, Snapshot } from "@evertoken/core/store"
 import { Redacted } from "effect"
-import type { AuthorityModel, Minted } from "./AuthorityModel.js"
+import type { Grants, Minted } from "../../src/testing/Grants.js"
+import type { Machine, World } from "../../src/testing/World.js"
 import type { Setup } from "./History.js"
-import type { Machine, World } from "./World.js"
 
 /**
  * Watches the store and the token endpoint from outside, with books of its own, and says when the protocol breaks one
@@ -27,7 +27,7 @@ export class Ledger {
 
   constructor(
     private readonly world: World,
-    private readonly authority: AuthorityModel,
+    private readonly authority: Grants,
     private readonly setup: Setup
   ) {}
 

@@ -16,10 +16,10 @@ import type { TokenCipher } from "@evertoken/core/encryption"
 import type { StoredRow, TokenChange, TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Duration, Effect, Queue, Redacted, Schedule, Scope, Stream } from "effect"
-import type { AuthorityModel, Minted } from "./AuthorityModel.js"
+import type { Grants, Minted } from "../../src/testing/Grants.js"
+import { EPOCH, Machine, type World } from "../../src/testing/World.js"
 import type { Defect, Operation, Phase, Sealing, ServerFault, Setup, StoreFault, StoreOperation } from "./History.js"
 import { Ledger, type Row } from "./Ledger.js"
-import { EPOCH, Machine, type World } from "./World.js"
 
 /** What the processes share: one store, one authorization server, and a network that does them harm. */
 export class Network {
@@ -35,7 +35,7 @@ export class Network {
 
   constructor(
     readonly world: World,
-    readonly authority: AuthorityModel,
+    readonly authority: Grants,
     readonly setup: Setup
   ) {
     this.ledger = new Ledger(world, authority, setup)

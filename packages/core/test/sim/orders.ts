@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type TokenProvider, TokenProviders, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Cause, Clock, Effect, Exit, Option, Random, Redacted } from "effect"
-import { contained, Dice, Machine, World } from "./World.js"
+import { contained, Dice, Machine, World } from "../../src/testing/World.js"
 
 const BATCH = 100
 

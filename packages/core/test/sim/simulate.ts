@@ -1,10 +1,10 @@
 import { type AccessToken, RefreshPolicy, type TokenError, TokenRejected } from "@evertoken/core"
 import { Cause, Effect, Exit, FiberId, Option, Redacted, Schedule } from "effect"
-import { AuthorityModel } from "./AuthorityModel.js"
+import { Grants } from "../../src/testing/Grants.js"
+import { contained, Dice, type Machine, World } from "../../src/testing/World.js"
 import type { Happening, History } from "./History.js"
 import { LONGEST_REST } from "./Ledger.js"
 import { keyOf, Network, Process, tokensOf } from "./Process.js"
-import { contained, Dice, type Machine, World } from "./World.js"
 
 /** What came of a history. */
 export interface Outcome {
@@ -22,7 +22,7 @@ export const simulate = (history: History, traced = false): Outcome =>
 
 class Simulation {
   private readonly world: World
-  private readonly authority: AuthorityModel
+  private readonly authority: Grants
   private readonly network: Network
   private readonly processes: ReadonlyArray<Process>
   private readonly seen = new WeakMap<Machine, Map<string, Seen>>()
@@ -36,12 +36,17 @@ class Simulation {
   ) {
     const { setup } = history
     this.world = new World(new Dice(setup.seed), traced)
-    this.authority = new AuthorityModel(this.world, {
-      life: setup.life * 1_000,
-      rotates: setup.rotates,
-      window: setup.window * 1_000,
-      alarmEndsAccess: setup.alarmEndsAccess
-    })
+    this.authority = new Grants(
+      () => this.world.now,
+      {
+        life: setup.life * 1_000,
+        rotates: setup.rotates,
+        window: setup.window * 1_000,
+        alarmEndsAccess: setup.alarmEndsAccess
+      },
+      ({ id, key }, nth) => ({ access: `access.${key}.${id}.${nth}`, refresh: `refresh.${key}.${id}.${nth}` }),
+      (presented) => this.world.log("server: reuse alarm,", presented)
+    )
     this.network = new Network(this.world, this.authority, setup)
     const policy = RefreshPolicy.make({
       lease: `${setup.lease} seconds`,

@@ -1,20 +1,32 @@
-import type { World } from "./World.js"
+/** How an authorization server treats its grants. Durations are milliseconds. */
+export interface GrantRules {
+  /** How long an access token lives. */
+  readonly life: number
+  /** Whether each refresh gives a new refresh token. */
+  readonly rotates: boolean
+  /** For how long a refresh token is taken again after its first use. */
+  readonly window: number
+  /** Whether the access tokens of a grant end with it. */
+  readonly alarmEndsAccess: boolean
+}
 
-/** An authorization server that rotates refresh tokens and punishes each one that comes twice. */
-export class AuthorityModel {
+/**
+ * The grants of an authorization server that rotates refresh tokens and ends each grant one of whose comes twice. All of
+ * the fakes are made of it, and so is the simulator.
+ */
+export class Grants {
   readonly accessTokens = new Map<string, Access>()
   readonly refreshTokens = new Map<string, Refresh>()
   readonly families: Array<Family> = []
+  /** How often a refresh token came that had been used up. */
   alarms = 0
 
   constructor(
-    private readonly world: World,
-    private readonly options: {
-      readonly life: number
-      readonly rotates: boolean
-      readonly window: number
-      readonly alarmEndsAccess: boolean
-    }
+    private readonly now: () => number,
+    private readonly rules: GrantRules,
+    /** Names the n-th tokens of a family; they have to differ. */
+    private readonly nameOf: (family: Family, nth: number) => { readonly access: string; readonly refresh: string },
+    private readonly onAlarm: (presented: string) => void = () => undefined
   ) {}
 
   login(key: string): Minted {
@@ -28,41 +40,41 @@ export class AuthorityModel {
     if (token === undefined || token.family.key !== key || token.family.revoked) return "invalid_grant"
     const { family, used } = token
     if (used === undefined) return this.mint(family, token)
-    if (!this.options.rotates || this.world.now <= used.at + this.options.window) {
-      const left = used.minted.access.expiresAt - this.world.now
-      if (left >= 1_000 && this.options.rotates) return used.minted
+    if (!this.rules.rotates || this.now() <= used.at + this.rules.window) {
+      const left = used.minted.access.expiresAt - this.now()
+      if (left >= 1_000 && this.rules.rotates) return used.minted
       return this.mint(family, token)
     }
     this.alarms++
     this.revoke(family)
-    this.world.log("server: reuse alarm,", presented)
+    this.onAlarm(presented)
     return "invalid_grant"
   }
 
   revoke(family: Family): void {
     family.revoked = true
-    if (!this.options.alarmEndsAccess) return
+    if (!this.rules.alarmEndsAccess) return
     for (const access of this.accessTokens.values()) if (access.family === family) access.revoked = true
   }
 
   /** Whether the resource server takes it. */
   accepts(value: string): boolean {
     const access = this.accessTokens.get(value)
-    return access !== undefined && !access.revoked && this.world.now < access.expiresAt
+    return access !== undefined && !access.revoked && this.now() < access.expiresAt
   }
 
   private mint(family: Family, from: Refresh | undefined): Minted {
-    const { now } = this.world
-    const name = `${family.key}.${family.id}.${family.minted++}`
-    const keeps = from !== undefined && !this.options.rotates
+    const now = this.now()
+    const name = this.nameOf(family, family.minted++)
+    const keeps = from !== undefined && !this.rules.rotates
     const access: Access = {
-      value: `access.${name}`,
+      value: name.access,
       family,
       mintedAt: now,
-      expiresAt: now + this.options.life,
+      expiresAt: now + this.rules.life,
       revoked: false
     }
-    const refresh: Refresh = keeps ? from : { value: `refresh.${name}`, family, access, used: undefined }
+    const refresh: Refresh = keeps ? from : { value: name.refresh, family, access, used: undefined }
     const minted: Minted = { access, refresh, from, rotated: !keeps }
     this.accessTokens.set(access.value, access)
     if (keeps) refresh.access = access
@@ -72,6 +84,7 @@ export class AuthorityModel {
   }
 }
 
+/** One grant: a login and all that was refreshed from it. */
 export interface Family {
   readonly key: string
   readonly id: number
@@ -82,8 +95,8 @@ export interface Family {
 export interface Access {
   readonly value: string
   readonly family: Family
-  readonly mintedAt: number
-  readonly expiresAt: number
+  mintedAt: number
+  expiresAt: number
   revoked: boolean
 }
 

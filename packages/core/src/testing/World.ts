@@ -1,17 +1,15 @@
-import {
-  Clock,
-  Context,
-  Duration,
-  Effect,
-  type Fiber,
-  GlobalValue,
-  Logger,
-  LogLevel,
-  Random,
-  Runtime,
-  RuntimeFlags,
-  type Scheduler
-} from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as GlobalValue from "effect/GlobalValue"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Scheduler from "effect/Scheduler"
 
 /** One virtual time for everything in a history, and the machines that live in it. Runs without a promise or a timer. */
 export class World {
