@@ -1,7 +1,9 @@
-export {
-  type FakeRequest,
-  type FakeStep,
-  FakeTokenSource,
-  type FakeTokenSourceOptions
-} from "./testing/FakeTokenSource.js"
+export * from "./testing/Assertions.js"
+export type { FakeAuthority, FakeDelay, FakeRequest, FakeTokenOptions } from "./testing/FakeAuthority.js"
+export * from "./testing/FakeAuthorizationServer.js"
+export type { FakeHttpRequest } from "./testing/FakeHttp.js"
+export * from "./testing/FakeResourceServer.js"
+export type { FakeOdds, FakeScript } from "./testing/FakeScript.js"
+export * from "./testing/FakeTokenProvider.js"
+export * from "./testing/FakeTokenSource.js"
 export * from "./testing/StoreContract.js"

@@ -40,7 +40,8 @@ export class Grants {
     if (token === undefined || token.family.key !== key || token.family.revoked) return "invalid_grant"
     const { family, used } = token
     if (used === undefined) return this.mint(family, token)
-    if (!this.rules.rotates || this.now() <= used.at + this.rules.window) {
+    const { window } = this.rules
+    if (!this.rules.rotates || (window > 0 && this.now() <= used.at + window)) {
       const left = used.minted.access.expiresAt - this.now()
       if (left >= 1_000 && this.rules.rotates) return used.minted
       return this.mint(family, token)
