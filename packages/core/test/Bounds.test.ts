@@ -9,11 +9,11 @@ import {
   TokenSource,
   TokenStore
 } from "@evertoken/core"
+import { FakeTokenSource } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Effect, Exit, Fiber, Redacted, Schedule, TestClock } from "effect"
 import { DueQueue } from "../src/provider/DueQueue.js"
 import { settable } from "./support/Clock.js"
-import { Rotating } from "./support/Rotating.js"
 import { harmable } from "./support/Store.js"
 
 // What has no end, or too many of it, elsewhere.
@@ -22,22 +22,22 @@ describe("P6: a statement that hangs and cannot be interrupted", () => {
   for (const operation of ["load", "lease", "renew", "commit", "fail", "put", "remove"] as const) {
     it.scoped(`${operation}: callers are answered in time, and the key is well again when the store is`, () =>
       Effect.gen(function* () {
-        const server = new Rotating("10 seconds")
+        const server = FakeTokenSource.make({ canLogin: false, expiresIn: "10 seconds" })
         const { harm, heal, store } = yield* harmable()
-        const source = server.source()
+        const source = server.source
         const pool = yield* TokenProviders.make({ source: () => source }).pipe(Effect.provideService(TokenStore, store))
         const provider = yield* pool.of("k")
-        yield* provider.put(server.grant())
+        yield* provider.put(server.login())
         harm((at, _, does) => (at === operation ? Effect.uninterruptible(Effect.never) : does))
         yield* TestClock.adjust("11 seconds")
         const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [provider.get, provider.refresh, provider.status]
         const asked = yield* Effect.forEach(calls, (call) => Effect.fork(Effect.exit(call)))
-        const others = operation === "put" ? provider.put(server.grant()) : provider.forget
+        const others = operation === "put" ? provider.put(server.login()) : provider.forget
         if (operation === "put" || operation === "remove") asked.push(yield* Effect.fork(Effect.exit(others)))
         for (let second = 0; second < 50; second++) yield* TestClock.adjust("1 second")
         for (const fiber of asked) assert.isNotNull(fiber.unsafePoll(), "not answered")
         heal()
-        const putting = yield* Effect.fork(provider.put(server.grant()))
+        const putting = yield* Effect.fork(provider.put(server.login()))
         for (let second = 0; second < 25; second++) yield* TestClock.adjust("1 second")
         yield* Fiber.join(putting)
         assert.isTrue(Exit.isSuccess(yield* Effect.exit(provider.get)))
@@ -47,17 +47,17 @@ describe("P6: a statement that hangs and cannot be interrupted", () => {
 
   it.scoped("a holder whose commit hung saves once the store is back, with nothing presented twice", () =>
     Effect.gen(function* () {
-      const server = new Rotating("10 seconds")
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "10 seconds" })
       const { harm, heal, store } = yield* harmable()
-      const provider = yield* TokenProvider.make({ key: "k", source: server.source() }).pipe(
+      const provider = yield* TokenProvider.make({ key: "k", source: server.source }).pipe(
         Effect.provideService(TokenStore, store)
       )
-      yield* provider.put(server.grant())
+      yield* provider.put(server.login())
       harm((at, _, does) => (at === "commit" ? Effect.uninterruptible(Effect.never) : does))
       for (let second = 0; second < 40; second++) yield* TestClock.adjust("1 second")
       heal()
       for (let second = 0; second < 40; second++) yield* TestClock.adjust("1 second")
-      assert.strictEqual(server.alarms, 0)
+      assert.strictEqual(server.reuses(), 0)
       assert.isTrue(Exit.isSuccess(yield* Effect.exit(provider.get)))
     })
   )
@@ -68,7 +68,7 @@ it.scoped(
   () =>
     settable(
       Effect.fnUntraced(function* (set) {
-        const server = new Rotating("10 seconds")
+        const server = FakeTokenSource.make({ canLogin: false, expiresIn: "10 seconds" })
         const backend = yield* MemoryTokenStore.backend()
         let looks = 0
         // Nobody has the lease, and nobody gets it.
@@ -78,10 +78,10 @@ it.scoped(
             backend.load(key)
           )
         const policy = RefreshPolicy.make({ ahead: Schedule.stop })
-        const provider = yield* TokenProvider.make({ key: "k", source: server.source(), policy }).pipe(
+        const provider = yield* TokenProvider.make({ key: "k", source: server.source, policy }).pipe(
           Effect.provideService(TokenStore, TokenStore.make({ ...backend, lease }))
         )
-        yield* provider.put(server.grant())
+        yield* provider.put(server.login())
         yield* TestClock.adjust("11 seconds")
         const asked = yield* Effect.fork(Effect.exit(provider.get))
         yield* TestClock.adjust("5 seconds")
@@ -128,10 +128,10 @@ describe("P8: a time to wait that is no time", () => {
 describe("P9: a row in doubt whose token still holds", () => {
   it.scoped("keeps no worker waiting until that ends, and serves who asks", () =>
     Effect.gen(function* () {
-      const server = new Rotating()
+      const server = FakeTokenSource.make({ canLogin: false })
       const backend = yield* MemoryTokenStore.backend()
       const store = TokenStore.make(backend)
-      const source = server.source()
+      const source = server.source
       const tokens = TokenSet.make({ accessToken: "a", refreshToken: "r", expiresIn: "25 seconds" })
       const known = yield* store.put("k", tokens.obtained(yield* Clock.currentTimeMillis), 0)
       yield* store.lease("k", { owner: "killed", known, lasts: 1, presents: true, force: false })
@@ -140,7 +140,7 @@ describe("P9: a row in doubt whose token still holds", () => {
       const renewing = yield* Effect.fork(Effect.flip(pool.renew("k", known)))
       yield* TestClock.adjust("1 second")
       assert.isNotNull(renewing.unsafePoll())
-      assert.strictEqual(server.posts, 0)
+      assert.strictEqual(server.posts(), 0)
       assert.strictEqual(Redacted.value((yield* pool.get("k")).value), "a")
     })
   )

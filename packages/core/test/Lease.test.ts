@@ -1,9 +1,18 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { OAuth2, RefreshPolicy, TokenProvider, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
+import {
+  type DurationOption,
+  OAuth2,
+  RefreshPolicy,
+  TokenProvider,
+  TokenSet,
+  TokenSource,
+  TokenStore
+} from "@evertoken/core"
+import { assertNoReuse, FakeTokenSource } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Deferred, Effect, Exit, Fiber, Redacted, Schedule, type Scope, TestClock } from "effect"
-import { Rotating } from "./support/Rotating.js"
+import { around, presented } from "./support/Around.js"
 import { type Harm, harmed } from "./support/Store.js"
 
 // What a lease says, and what it does not say.
@@ -28,8 +37,7 @@ describe("P4: an outage of the store loses no grant", () => {
             yield* Effect.fork(Effect.either(b.get))
             yield* TestClock.adjust("100 millis")
           }
-          assert.strictEqual(server.alarms, 0)
-          assert.isTrue(server.isLive)
+          assertNoReuse(server)
           assert.isTrue(Exit.isSuccess(yield* answered(b.get)))
         })
     )
@@ -46,8 +54,7 @@ describe("P4: an outage of the store loses no grant", () => {
       heal()
       const asked = yield* Effect.fork(b.get)
       for (let tenth = 0; tenth < 50; tenth++) yield* TestClock.adjust("100 millis")
-      assert.strictEqual(server.alarms, 0)
-      assert.isTrue(server.isLive)
+      assertNoReuse(server)
       yield* Fiber.join(asked)
     })
   )
@@ -69,10 +76,10 @@ describe("P4: an outage of the store loses no grant", () => {
       // It is counted from the first answer that this process hears.
       const asked = yield* Effect.fork(b.get)
       yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(server.presented, [])
+      assert.deepStrictEqual(presented(server), [])
       yield* TestClock.adjust("7 seconds")
       assert.strictEqual(Redacted.value((yield* Fiber.join(asked)).value), "access-2")
-      assert.isTrue(server.isLive)
+      assertNoReuse(server)
     })
   )
 })
@@ -92,17 +99,17 @@ holds("P5: a holder that lost its lease before its request sends nothing", () =>
     yield* TestClock.adjust("5 seconds")
     hurtA(() => Effect.fail("stopped"))
     for (let second = 0; second < 4; second++) yield* TestClock.adjust("1 second")
-    yield* b.put(server.grant())
+    yield* b.put(server.login())
     yield* TestClock.adjust("500 millis")
     hurtA((_, __, does) => does)
     yield* Deferred.succeed(gate, undefined)
     yield* TestClock.adjust("5 seconds")
     yield* Fiber.join(stopped)
     assert.deepStrictEqual(
-      server.presented.filter((token) => token === "refresh-1"),
+      presented(server).filter((token) => token === "refresh-1"),
       []
     )
-    assert.strictEqual(server.alarms, 0)
+    assert.strictEqual(server.reuses(), 0)
   })
 )
 
@@ -156,7 +163,7 @@ describe("P6: where the store is slow, goodput falls and does not stop", () => {
   for (const lease of ["2 seconds", "3400 millis", "10 seconds"] as const) {
     holds(`a wire of 0.8 s and a lease of ${lease}`, () =>
       Effect.gen(function* () {
-        const server = new Rotating("1 hours")
+        const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
         const backend = yield* MemoryTokenStore.backend()
         const slow: Harm = (_, __, does) =>
           Effect.zipRight(
@@ -165,11 +172,11 @@ describe("P6: where the store is slow, goodput falls and does not stop", () => {
           )
         const make = TokenProvider.make({
           key: "k",
-          source: server.source(),
+          source: server.source,
           policy: RefreshPolicy.make({ lease })
         }).pipe(Effect.provideService(TokenStore, harmed(backend, slow)))
         const [a, b] = [yield* make, yield* make]
-        const putting = yield* Effect.fork(a.put(server.grant()))
+        const putting = yield* Effect.fork(a.put(server.login()))
         yield* TestClock.adjust("3 seconds")
         yield* Fiber.join(putting)
         for (let round = 0; round < 5; round++) {
@@ -177,8 +184,8 @@ describe("P6: where the store is slow, goodput falls and does not stop", () => {
           yield* TestClock.adjust("25 seconds")
           yield* Fiber.join(asked)
         }
-        assert.isAtLeast(server.posts, 5)
-        assert.strictEqual(server.alarms, 0)
+        assert.isAtLeast(server.posts(), 5)
+        assert.strictEqual(server.reuses(), 0)
         const row = yield* backend.load("k")
         assert.strictEqual(row.row?.leaseOwner, undefined)
         assert.strictEqual(row.row?.intentOwner, undefined)
@@ -190,21 +197,21 @@ describe("P6: where the store is slow, goodput falls and does not stop", () => {
     "a store too slow for any lease: who gives up leaves neither lease nor intent behind, and all heals with it",
     () =>
       Effect.gen(function* () {
-        const server = new Rotating("10 seconds")
+        const server = FakeTokenSource.make({ canLogin: false, expiresIn: "10 seconds" })
         const backend = yield* MemoryTokenStore.backend()
         let slow = false
         const harm: Harm = (_, __, does) => (slow ? Effect.tap(does, () => Effect.sleep("2500 millis")) : does)
         const provider = yield* TokenProvider.make({
           key: "k",
-          source: server.source(),
+          source: server.source,
           policy: RefreshPolicy.make({ lease: "2 seconds", ahead: Schedule.stop })
         }).pipe(Effect.provideService(TokenStore, harmed(backend, harm)))
-        yield* provider.put(server.grant())
+        yield* provider.put(server.login())
         yield* TestClock.adjust("11 seconds")
         slow = true
         const asked = yield* Effect.fork(Effect.either(provider.get))
         yield* TestClock.adjust("9900 millis")
-        assert.strictEqual(server.posts, 0)
+        assert.strictEqual(server.posts(), 0)
         const { row } = yield* backend.load("k")
         assert.strictEqual(row?.leaseOwner, undefined)
         assert.strictEqual(row?.intentOwner, undefined)
@@ -212,7 +219,7 @@ describe("P6: where the store is slow, goodput falls and does not stop", () => {
         yield* TestClock.adjust("40 seconds")
         yield* Fiber.join(asked)
         assert.isTrue(Exit.isSuccess(yield* answered(provider.get)))
-        assert.strictEqual(server.alarms, 0)
+        assert.strictEqual(server.reuses(), 0)
       })
   )
 })
@@ -239,12 +246,11 @@ describe("P4: a store that lost commits gets the newer tokens back", () => {
         if (what === "a get after its end") yield* TestClock.adjust("11 minutes")
         yield* answered(what === "a refresh" ? a.refresh : a.get)
         yield* TestClock.adjust("1 second")
-        assert.strictEqual(server.alarms, 0)
-        assert.notInclude(server.presented.slice(1), "refresh-1")
+        assert.strictEqual(server.reuses(), 0)
+        assert.notInclude(presented(server).slice(1), "refresh-1")
         assert.isAbove((yield* backend.load("k")).row?.generation ?? 0, newer.generation)
         yield* answered(b.refresh)
-        assert.strictEqual(server.alarms, 0)
-        assert.isTrue(server.isLive)
+        assertNoReuse(server)
       })
     )
   }
@@ -257,7 +263,7 @@ describe("P4: a store that lost commits gets the newer tokens back", () => {
       const newer = (yield* backend.load("k")).row
       hurt((operation, _, does) => (operation === "commit" ? Effect.fail("away") : does))
       yield* answered(a.refresh)
-      assert.deepStrictEqual(server.presented, ["refresh-1", "refresh-2"])
+      assert.deepStrictEqual(presented(server), ["refresh-1", "refresh-2"])
       if (before?.payload === undefined || newer === undefined) return assert.fail("no row")
       yield* backend.put("k", {
         expected: newer.generation,
@@ -269,8 +275,8 @@ describe("P4: a store that lost commits gets the newer tokens back", () => {
       yield* TestClock.adjust("3 seconds")
       assert.isAbove((yield* backend.load("k")).row?.generation ?? 0, newer.generation + 1)
       yield* answered(b.refresh)
-      assert.deepStrictEqual(server.presented, ["refresh-1", "refresh-2", "refresh-3"])
-      assert.strictEqual(server.alarms, 0)
+      assert.deepStrictEqual(presented(server), ["refresh-1", "refresh-2", "refresh-3"])
+      assert.strictEqual(server.reuses(), 0)
     })
   )
 
@@ -279,7 +285,7 @@ describe("P4: a store that lost commits gets the newer tokens back", () => {
       const { a, b, server } = yield* two("10 minutes")
       yield* answered(a.refresh)
       yield* b.forget
-      yield* b.put(server.grant())
+      yield* b.put(server.login())
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* value(a.get), yield* value(b.get))
     })
@@ -287,21 +293,22 @@ describe("P4: a store that lost commits gets the newer tokens back", () => {
 })
 
 /** Two processes on one store, logged in, whose ways to it can be harmed. */
-function two(lives: Rotating["lives"] | "10 seconds", before?: () => Effect.Effect<void>) {
+function two(lives: DurationOption, before?: () => Effect.Effect<void>) {
   return Effect.gen(function* () {
-    const server = new Rotating(lives)
+    const server = FakeTokenSource.make({ canLogin: false, expiresIn: lives })
     const backend = yield* MemoryTokenStore.backend()
     const kind: Harm = (_, __, does) => does
     let harms: [Harm, Harm] = [kind, kind]
     const make = (at: 0 | 1) =>
       TokenProvider.make({
         key: "k",
-        source: server.source(
+        source: around(
+          server,
           (request) =>
             before === undefined
               ? request
               : before().pipe(Effect.zipRight(TokenSource.fence), Effect.zipRight(request)),
-          { fenced: before !== undefined }
+          before !== undefined
         ),
         policy: RefreshPolicy.make({ ahead: Schedule.stop })
       }).pipe(
@@ -311,7 +318,7 @@ function two(lives: Rotating["lives"] | "10 seconds", before?: () => Effect.Effe
         )
       )
     const [a, b] = [yield* make(0), yield* make(1)]
-    yield* a.put(server.grant())
+    yield* a.put(server.login())
     return {
       ...{ a, b, backend, server },
       hurt: (harm: Harm) => {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  type DurationOption,
   RefreshPolicy,
   type SourceError,
   TokenEndpointError,
@@ -11,6 +12,7 @@ import {
   TokenStore
 } from "@evertoken/core"
 import { TokenCipher } from "@evertoken/core/encryption"
+import { assertNoReuse, FakeTokenSource, type FakeTokenSourceOptions } from "@evertoken/core/testing"
 import {
   Cause,
   Effect,
@@ -23,7 +25,7 @@ import {
   type Scope,
   TestClock
 } from "effect"
-import { Rotating } from "./support/Rotating.js"
+import { around, presented } from "./support/Around.js"
 import { type Harm, harmable } from "./support/Store.js"
 
 // Between the answer of a token endpoint and the saved row nothing goes astray, whatever dies or is interrupted there.
@@ -55,7 +57,7 @@ describe("P4: a rotated pair survives", () => {
         heal()
         yield* TestClock.adjust("5 seconds")
         assert.strictEqual(valueOf(yield* refreshed(provider)), "access-3")
-        assert.deepStrictEqual(server.presented, ["refresh-1", "refresh-2"])
+        assert.deepStrictEqual(presented(server), ["refresh-1", "refresh-2"])
       })
     )
   }
@@ -84,8 +86,7 @@ describe("P4: a rotated pair survives", () => {
       rejects = false
       while (getting.unsafePoll() === null) yield* Effect.zipRight(settle, TestClock.adjust("1 second"))
       yield* settle
-      assert.strictEqual(server.alarms, 0)
-      assert.isTrue(server.isLive)
+      assertNoReuse(server)
     })
   )
 
@@ -103,8 +104,8 @@ describe("P4: a rotated pair survives", () => {
       assert.strictEqual(valueOf(yield* refreshed(provider)), "access-3")
       yield* TestClock.adjust("59 minutes")
       yield* settle
-      assert.strictEqual(server.posts, 3)
-      assert.strictEqual(server.alarms, 0)
+      assert.strictEqual(server.posts(), 3)
+      assert.strictEqual(server.reuses(), 0)
       assert.isTrue(logs.some(({ text }) => text.includes('"ahead"') && text.includes('"k"')))
     })
   )
@@ -123,7 +124,7 @@ describe("P4: a rotated pair survives", () => {
       down = false
       yield* TestClock.adjust("61 seconds")
       assert.strictEqual(valueOf(yield* refreshed(provider)), "access-2")
-      assert.strictEqual(server.alarms, 0)
+      assert.strictEqual(server.reuses(), 0)
     })
   )
 
@@ -177,7 +178,7 @@ describe("P4: a rotated pair survives", () => {
           yield* Effect.fork(Effect.either(provider.get))
           yield* TestClock.adjust("1 second")
         }
-        assert.deepStrictEqual(server.presented, ["refresh-1"])
+        assert.deepStrictEqual(presented(server), ["refresh-1"])
         assert.strictEqual((yield* failed(provider.get))._tag, "RefreshInDoubt")
       })
     )
@@ -284,22 +285,22 @@ holds("P8: one hint that cannot be followed ends no watch: other keys still hear
 interface Setting {
   readonly cipher?: TokenCipher["Type"]
   readonly policy?: Parameters<typeof RefreshPolicy.make>[0]
-  readonly lives?: Rotating["lives"]
+  readonly lives?: DurationOption
   readonly around?: (request: Effect.Effect<TokenSet, SourceError>) => Effect.Effect<TokenSet, SourceError>
-  readonly traits?: Parameters<Rotating["source"]>[1]
+  readonly traits?: Pick<FakeTokenSourceOptions, "replay">
 }
 
 function loggedIn(setting: Setting = {}) {
   return Effect.gen(function* () {
     const { logs, logger } = logging()
-    const server = new Rotating(setting.lives)
+    const server = FakeTokenSource.make({ canLogin: false, expiresIn: setting.lives, ...setting.traits })
     const { harm, heal, store } = yield* harmable(setting.cipher === undefined ? {} : { cipher: setting.cipher })
     const provider = yield* TokenProvider.make({
       key: "k",
-      source: server.source(setting.around, setting.traits),
+      source: around(server, setting.around),
       policy: RefreshPolicy.make({ ...setting.policy })
     }).pipe(Effect.provideService(TokenStore, store), Effect.provide(logger))
-    yield* provider.put(server.grant())
+    yield* provider.put(server.login())
     return { provider, server, harm, heal, logs, store }
   })
 }

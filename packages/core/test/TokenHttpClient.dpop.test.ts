@@ -1,9 +1,10 @@
 import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { TokenHttpClient, type TokenSetOptions } from "@evertoken/core"
+import type { FakeApiRequest } from "@evertoken/core/testing"
 import { Deferred, Effect, Fiber, Redacted, Stream } from "effect"
 import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, exportJWK, generateKeyPair, jwtVerify } from "jose"
-import { fakeApi, fakeProvider, origin, type Seen } from "./api.js"
+import { fakeApi, fakeProvider, origin } from "./api.js"
 
 const setup = (answer: Parameters<typeof fakeApi>[0], tokens?: (count: number) => Partial<TokenSetOptions>) =>
   Effect.gen(function* () {
@@ -28,7 +29,7 @@ const wantsNonce = (nonce: string) =>
 const rejects = () => new Response("no", { status: 401, headers: { "www-authenticate": 'DPoP error="invalid_token"' } })
 
 /** What the proof of a request says, once its signature holds. */
-const proofOf = ({ headers }: Seen) =>
+const proofOf = ({ headers }: FakeApiRequest) =>
   Effect.promise(async () => {
     const proof = headers.dpop ?? ""
     const { payload } = await jwtVerify<{ ath: string; htm: string; htu: string; nonce?: string }>(proof, EmbeddedJWK, {
@@ -38,7 +39,7 @@ const proofOf = ({ headers }: Seen) =>
     const { jwk } = decodeProtectedHeader(proof)
     return { ...payload, key: jwk === undefined ? "" : await calculateJwkThumbprint(jwk) }
   })
-const nonceOf = (seen: Seen) => Effect.map(proofOf(seen), ({ nonce }) => nonce)
+const nonceOf = (seen: FakeApiRequest) => Effect.map(proofOf(seen), ({ nonce }) => nonce)
 
 describe("a bound token (DPoP, RFC 9449)", () => {
   it.scoped("goes with a proof of its own for each attempt: method, URL without query, hash of the token", () =>

@@ -131,9 +131,10 @@ describe("where a token goes", () => {
       const api = fakeApi(({ headers }) => (Object.values(headers).join().includes("token-1") ? refused("") : ok()))
       const sent = function* (options: Partial<TokenHttpClientOptions>) {
         const http = yield* connect(api, yield* fakeProvider(), { origins: [origin], ...options })
+        const before = api.seen.length
         yield* http.get(`${origin}/a`)
         return api.seen
-          .splice(0)
+          .slice(before)
           .map(({ headers }) => Object.fromEntries(Object.entries(headers).filter(([name]) => /auth|tok/.test(name))))
       }
       assert.deepStrictEqual(yield* sent({ header: "X-Shopify-Access-Token" }), [

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
 import {
   ClientRejected,
-  type DurationOption,
   GrantRejected,
   InvalidOption,
   RefreshPolicy,
@@ -15,6 +14,7 @@ import {
   TokenStore
 } from "@evertoken/core"
 import type { TokenStoreBackend } from "@evertoken/core/store"
+import { FakeTokenSource } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import {
   Chunk,
@@ -37,7 +37,7 @@ import {
 describe("TokenProvider", () => {
   holds("P1: asks once for 10,000 callers, who all get the same token", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "2 seconds" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "2 seconds" })
       const provider = yield* make(server)
       const callers = yield* Effect.fork(
         Effect.all(
@@ -54,7 +54,7 @@ describe("TokenProvider", () => {
 
   holds("P1: asks once through twenty providers on one store", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "2 seconds" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "2 seconds" })
       const providers = yield* Effect.all(Array.from({ length: 20 }, () => make(server)))
       const callers = yield* Effect.fork(
         Effect.all(
@@ -71,7 +71,7 @@ describe("TokenProvider", () => {
 
   holds("P1: presents the refresh token that it reads under the lease, not the one it knew", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true })
+      const server = FakeTokenSource.make()
       const [a, b] = [yield* make(server), yield* make(server)]
       yield* a.get
       yield* b.get
@@ -79,14 +79,14 @@ describe("TokenProvider", () => {
       yield* b.refresh
       yield* b.refresh
       yield* a.refresh
-      assert.strictEqual(server.alarms(), 0)
+      assert.strictEqual(server.reuses(), 0)
       assert.isAtMost(server.posts(), 5)
     })
   )
 
   holds("serves from memory while fresh, without the store", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const counted = yield* countedStore
       const provider = yield* TokenProvider.make({ key: "k", source: server.source }).pipe(
         Effect.provideService(TokenStore, counted.store)
@@ -101,7 +101,7 @@ describe("TokenProvider", () => {
 
   holds("P9: renews ahead of time in the background, so that nobody waits", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "2 seconds", lives: "1 hour" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "2 seconds", expiresIn: "1 hour" })
       const provider = yield* make(server, { ahead: RefreshPolicy.beforeExpiry("5 minutes") })
       const first = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("2 seconds")
@@ -115,10 +115,10 @@ describe("TokenProvider", () => {
 
   holds("P9: hands out the old token while it holds and a renewal runs", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: "1 hour" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", expiresIn: "1 hour" })
       const provider = yield* make(server, { timeout: "2 minutes" })
       yield* provider.get
-      server.set({ takes: "90 seconds" })
+      server.always({ takes: "90 seconds" })
       while (server.posts() === 1) yield* TestClock.adjust("1 minute")
       assertEquals((yield* provider.get).value, Redacted.make("access-1"))
       yield* TestClock.adjust("90 seconds")
@@ -128,7 +128,7 @@ describe("TokenProvider", () => {
 
   holds("P9: a margin above the lifetime does not cause a refresh on each call", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: "1 minute" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", expiresIn: "1 minute" })
       const provider = yield* make(server, { ahead: RefreshPolicy.beforeExpiry("5 minutes") })
       yield* provider.get
       for (let second = 0; second < 60; second++) {
@@ -142,7 +142,7 @@ describe("TokenProvider", () => {
 
   holds("P9: a schedule of one's own that renews at once does not cause a refresh on each call either", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: "1 minute", takes: "100 millis" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", expiresIn: "1 minute", takes: "100 millis" })
       const provider = yield* make(server, { ahead: Schedule.forever })
       for (let second = 0; second < 60; second++) {
         const getting = yield* Effect.fork(provider.get)
@@ -156,7 +156,7 @@ describe("TokenProvider", () => {
 
   holds("P9: after a jump of eight hours the next caller gets a new token, not the expired one", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: "1 hour", takes: "1 second" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", expiresIn: "1 hour", takes: "1 second" })
       const provider = yield* make(server, { ahead: Schedule.stop })
       const first = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("1 second")
@@ -171,7 +171,7 @@ describe("TokenProvider", () => {
 
   holds("P9: an unknown expiry is served and renewed on a rejection only", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: undefined })
+      const server = FakeTokenSource.make({ refreshTokens: "none", expiresIn: Duration.infinity })
       const provider = yield* make(server)
       const token = yield* provider.get
       yield* TestClock.adjust("400 days")
@@ -184,7 +184,7 @@ describe("TokenProvider", () => {
 
   holds("P4: interrupting every caller stops neither the request nor the save", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "5 seconds" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "5 seconds" })
       const provider = yield* make(server)
       const callers = yield* Effect.all(Array.from({ length: 10 }, () => Effect.fork(provider.get)))
       yield* TestClock.adjust("1 second")
@@ -199,7 +199,7 @@ describe("TokenProvider", () => {
 
   holds("P4: interrupting the first caller leaves the others their token", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "5 seconds" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "5 seconds" })
       const provider = yield* make(server)
       const first = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("1 second")
@@ -214,7 +214,7 @@ describe("TokenProvider", () => {
 
   holds("P4: closing the provider finishes what is in flight", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "5 seconds" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "5 seconds" })
       const closing = yield* Effect.gen(function* () {
         const provider = yield* make(server)
         yield* Effect.fork(provider.get)
@@ -230,7 +230,7 @@ describe("TokenProvider", () => {
 
   holds("P4: where saving fails, serves the new pair, tries to save again, and never presents the spent token", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ expiresIn: "1 hour" })
       const flaky = yield* flakyStore
       const provider = yield* make(server, {}, flaky.store)
       yield* provider.get
@@ -253,14 +253,14 @@ describe("TokenProvider", () => {
       const other = yield* make(server, {}, flaky.store)
       assertEquals((yield* other.get).value, Redacted.make("access-2"))
       yield* provider.refresh
-      assert.strictEqual(server.alarms(), 0)
+      assert.strictEqual(server.reuses(), 0)
       assert.strictEqual(server.posts(), 3)
     })
   )
 
   holds("P4: asks nothing while the store takes no writes", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: "1 hour" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", expiresIn: "1 hour" })
       const flaky = yield* flakyStore
       const provider = yield* make(server, { wait: "5 seconds" }, flaky.store)
       yield* provider.get
@@ -277,12 +277,12 @@ describe("TokenProvider", () => {
 
   holds("P6: an endpoint that never answers fails all callers within the bound, and the next call asks again", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "1 day" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "1 day" })
       const provider = yield* make(server, { timeout: "10 seconds", wait: "15 seconds" })
       const callers = yield* Effect.all(Array.from({ length: 10 }, () => Effect.fork(Effect.flip(provider.get))))
       yield* TestClock.adjust("16 seconds")
       for (const error of yield* Fiber.joinAll(callers)) assertTag(error, "TokenEndpointError", { reason: "timeout" })
-      server.set({ takes: "0 seconds" })
+      server.always({ takes: "0 seconds" })
       const next = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("30 seconds")
       assert.isTrue(Exit.isSuccess(yield* Fiber.await(next)))
@@ -305,7 +305,7 @@ describe("TokenProvider", () => {
 
   holds("P6: a caller's own deadline does not end the refresh", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ takes: "5 seconds" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", takes: "5 seconds" })
       const provider = yield* make(server)
       const hasty = yield* Effect.fork(Effect.timeoutOption(provider.get, "1 second"))
       const patient = yield* Effect.fork(provider.get)
@@ -335,7 +335,7 @@ describe("TokenProvider", () => {
 
   holds("P7: a rejection counts for the current generation only", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const provider = yield* make(server)
       const old = yield* provider.get
       for (let i = 0; i < 50; i++) {
@@ -348,7 +348,7 @@ describe("TokenProvider", () => {
 
   holds("P7: a rejection counts by generation, whatever object or value the secret comes in", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const [mine, yours] = [yield* make(server), yield* make(server)]
       const first = yield* mine.get
       const same = yield* yours.get // read from the store, so another object
@@ -365,7 +365,7 @@ describe("TokenProvider", () => {
 
   holds("P7: use repeats a refused call once, with a newer token", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const provider = yield* make(server)
       const seen: Array<string> = []
       const result = yield* provider.use((token) => {
@@ -379,7 +379,7 @@ describe("TokenProvider", () => {
 
   holds("P7: an API that refuses every token sees two requests and causes one refresh", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const provider = yield* make(server)
       yield* provider.get
       let calls = 0
@@ -399,7 +399,7 @@ describe("TokenProvider", () => {
 
   holds("P7: an API that keeps refusing fresh tokens does not cause a storm", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const provider = yield* make(server)
       for (let i = 0; i < 100; i++) yield* Effect.flip(provider.use(() => new TokenRejected()))
       assert.isAtMost(server.posts(), 6)
@@ -428,7 +428,7 @@ describe("TokenProvider", () => {
 
   holds("P7: use passes on other failures and its own typed errors", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const provider = yield* make(server)
       const failing: Effect.Effect<never, "mine" | TokenRejected> = Effect.fail("mine")
       const error: "mine" | TokenError = yield* Effect.flip(provider.use(() => failing))
@@ -439,16 +439,16 @@ describe("TokenProvider", () => {
 
   holds("P8: early renewal failing does not fail the call while the token holds", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ lives: "1 hour" })
+      const server = FakeTokenSource.make({ refreshTokens: "none", expiresIn: "1 hour" })
       const provider = yield* make(server)
       yield* provider.get
-      server.set({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
+      server.always({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
       for (let minute = 0; minute < 59; minute++) {
         yield* TestClock.adjust("1 minute")
         assertEquals((yield* provider.get).value, Redacted.make("access-1"))
       }
       assert.isAbove(server.posts(), 1)
-      server.set({ fails: undefined })
+      server.always()
       yield* TestClock.adjust("5 minutes")
       assertEquals((yield* provider.get).value, Redacted.make("access-2"))
     })
@@ -463,16 +463,16 @@ describe("TokenProvider", () => {
         wait = Math.min(2 * wait, 300)
       }
       assert.strictEqual(most, 23)
-      const server = yield* fakeServer({})
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
       const provider = yield* make(server)
-      server.set({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
+      server.always({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
       for (let i = 0; i < 120; i++) {
         const caller = yield* Effect.fork(provider.get)
         yield* TestClock.adjust("30 seconds")
         yield* Fiber.interrupt(caller)
       }
       assert.isAtMost(server.posts(), most)
-      server.set({ fails: undefined })
+      server.always()
       yield* TestClock.adjust("7 minutes")
       const healed = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("1 second")
@@ -482,12 +482,13 @@ describe("TokenProvider", () => {
 
   holds("P8: callers wait for the next attempts as long as their bound allows", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
+      server.always({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
       const provider = yield* make(server, { retry: Schedule.spaced("5 seconds") })
       const caller = yield* Effect.fork(provider.get)
       yield* TestClock.adjust("12 seconds")
       assert.strictEqual(server.posts(), 3)
-      server.set({ fails: undefined })
+      server.always()
       yield* TestClock.adjust("3 seconds")
       assertEquals((yield* Fiber.join(caller)).value, Redacted.make("access-1"))
     })
@@ -495,7 +496,8 @@ describe("TokenProvider", () => {
 
   holds("P8: all providers on a store keep to one back-off", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ fails: new TokenEndpointError({ reason: "throttled", retryAfter: 600_000 }) })
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
+      server.always({ fails: new TokenEndpointError({ reason: "throttled", retryAfter: 600_000 }) })
       const [a, b] = [yield* make(server), yield* make(server)]
       yield* Effect.flip(a.get)
       for (let i = 0; i < 9; i++) {
@@ -509,10 +511,10 @@ describe("TokenProvider", () => {
 
   holds("P3: a dead grant fails at once without a request, until new tokens are put", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
       const provider = yield* make(server)
-      yield* provider.put(server.grant())
-      server.set({ fails: new GrantRejected({ code: "invalid_grant" }) })
+      yield* provider.put(server.login())
+      server.always({ fails: new GrantRejected({ code: "invalid_grant" }) })
       yield* TestClock.adjust("2 hours")
       assertTag(yield* Effect.flip(provider.get), "ReauthorizationRequired", {
         reason: "refused",
@@ -525,24 +527,24 @@ describe("TokenProvider", () => {
       }
       assert.strictEqual(server.posts(), posts)
       assert.isTrue((yield* provider.status).reauthorizationRequired)
-      server.set({ fails: undefined })
-      yield* provider.put(server.grant())
+      server.always()
+      yield* provider.put(server.login())
       assert.isFalse((yield* provider.status).reauthorizationRequired)
       yield* provider.get
       yield* provider.refresh
-      assert.strictEqual(server.alarms(), 0)
+      assert.strictEqual(server.reuses(), 0)
     })
   )
 
   holds("P3: a grant that dies is told at once, and its token served to the end", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
       const provider = yield* make(server)
-      yield* provider.put(server.grant())
+      yield* provider.put(server.login())
       const told = yield* Effect.fork(
         Stream.runHead(Stream.filter(provider.events, (e) => e._tag === "ReauthorizationNeeded"))
       )
-      server.set({ fails: new GrantRejected({ code: "invalid_grant" }) })
+      server.always({ fails: new GrantRejected({ code: "invalid_grant" }) })
       yield* TestClock.adjust("57 minutes")
       assert.strictEqual((yield* Fiber.join(told))._tag, "Some")
       yield* provider.get
@@ -553,22 +555,23 @@ describe("TokenProvider", () => {
 
   holds("P3: a refused refresh falls back to login, once", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ expiresIn: "1 hour" })
       const provider = yield* make(server)
       yield* provider.get
       server.revoke()
       yield* TestClock.adjust("2 hours")
       yield* provider.get
-      assert.strictEqual(server.logins(), 2)
+      assert.strictEqual(logins(server), 2)
     })
   )
 
   holds("P3: a wrong client is told as such, asked for sparsely, and heals", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ fails: new ClientRejected({ code: "invalid_client", status: 401 }) })
+      const server = FakeTokenSource.make({ refreshTokens: "none" })
+      server.always({ fails: new ClientRejected({ code: "invalid_client", status: 401 }) })
       const provider = yield* make(server)
       assertTag(yield* Effect.flip(provider.get), "ClientRejected", { code: "invalid_client" })
-      server.set({ fails: undefined })
+      server.always()
       yield* TestClock.adjust("2 seconds")
       yield* provider.get
     })
@@ -576,13 +579,13 @@ describe("TokenProvider", () => {
 
   holds("step 9: after a lost answer the token still holding is served, then asked for once more", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
       const provider = yield* make(server)
-      yield* provider.put(server.grant())
-      server.set({ fails: new TokenEndpointError({ reason: "disconnected" }) })
+      yield* provider.put(server.login())
+      server.always({ fails: new TokenEndpointError({ reason: "disconnected" }) })
       yield* TestClock.adjust("57 minutes")
       assert.strictEqual(server.posts(), 1)
-      server.set({ fails: undefined })
+      server.always()
       yield* provider.get
       assert.strictEqual(server.posts(), 1)
       yield* TestClock.adjust("3 minutes")
@@ -594,34 +597,33 @@ describe("TokenProvider", () => {
 
   holds("step 9: a source that forbids a replay gives RefreshInDoubt, without a request", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour", replay: "never" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour", replay: "never" })
       const provider = yield* make(server)
-      yield* provider.put(server.grant())
-      server.set({ fails: new TokenEndpointError({ reason: "disconnected" }) })
+      yield* provider.put(server.login())
+      server.always({ fails: new TokenEndpointError({ reason: "disconnected" }) })
       yield* TestClock.adjust("57 minutes")
-      server.set({ fails: undefined })
+      server.always()
       yield* TestClock.adjust("4 minutes")
       assertTag(yield* Effect.flip(provider.get), "RefreshInDoubt", {})
       assert.strictEqual(server.posts(), 1)
-      yield* provider.put(server.grant())
+      yield* provider.put(server.login())
       yield* provider.get
     })
   )
 
   holds("step 9: inside the source's window the same refresh token is presented again at once", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({
-        rotates: true,
-        noLogin: true,
-        lives: "1 hour",
+      const server = FakeTokenSource.make({
+        canLogin: false,
+        expiresIn: "1 hour",
         replay: "never",
         replayWindow: "30 minutes"
       })
       const provider = yield* make(server, { retry: Schedule.spaced("30 seconds") })
-      yield* provider.put(server.grant())
-      server.set({ fails: new TokenEndpointError({ reason: "disconnected" }) })
+      yield* provider.put(server.login())
+      server.always({ fails: new TokenEndpointError({ reason: "disconnected" }) })
       yield* TestClock.adjust("56 minutes")
-      server.set({ fails: undefined })
+      server.always()
       yield* TestClock.adjust("2 minutes")
       assertEquals((yield* provider.get).value, Redacted.make("access-2"))
     })
@@ -631,15 +633,14 @@ describe("TokenProvider", () => {
     "step 9: who starts after a process died in a refresh asks again while the source takes its refresh token",
     () =>
       Effect.gen(function* () {
-        const server = yield* fakeServer({
-          rotates: true,
-          noLogin: true,
-          lives: "1 hour",
+        const server = FakeTokenSource.make({
+          canLogin: false,
+          expiresIn: "1 hour",
           replay: "never",
           replayWindow: "30 seconds"
         })
         const store = yield* TokenStore
-        const known = yield* store.put("k", server.grant().obtained(yield* Clock.currentTimeMillis), undefined)
+        const known = yield* store.put("k", server.login().obtained(yield* Clock.currentTimeMillis), undefined)
         yield* TestClock.adjust("20 minutes")
         yield* store.lease("k", { owner: "killed", known, lasts: 10_000, presents: true, force: false })
         yield* TestClock.adjust("2 seconds")
@@ -655,14 +656,14 @@ describe("TokenProvider", () => {
 
   holds("P5: an answer known although the store missed it is not taken for a lost one", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour", replay: "never" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour", replay: "never" })
       const flaky = yield* flakyStore
       const provider = yield* make(server, {}, flaky.store)
-      yield* provider.put(server.grant())
-      server.set({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
+      yield* provider.put(server.login())
+      server.always({ fails: new TokenEndpointError({ reason: "unavailable", status: 503 }) })
       flaky.breaks({ fail: true })
       yield* TestClock.adjust("57 minutes")
-      server.set({ fails: undefined })
+      server.always()
       flaky.breaks({})
       yield* TestClock.adjust("3 minutes")
       assertEquals((yield* provider.get).value, Redacted.make("access-2"))
@@ -671,25 +672,25 @@ describe("TokenProvider", () => {
 
   holds("P5: an open intent whose owner still has the lease is waited for, not taken for a lost answer", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour", replay: "never" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour", replay: "never" })
       const policy = { ahead: Schedule.stop }
       const [a, b] = [yield* make(server, policy), yield* make(server, policy)]
-      yield* a.put(server.grant())
+      yield* a.put(server.login())
       yield* TestClock.adjust("2 hours")
-      server.set({ takes: "5 seconds" })
+      server.always({ takes: "5 seconds" })
       const callers = yield* Effect.all([Effect.fork(a.get), Effect.fork(b.get)])
       yield* TestClock.adjust("6 seconds")
       for (const token of yield* Fiber.joinAll(callers)) assertEquals(token.value, Redacted.make("access-2"))
-      assert.strictEqual(server.alarms(), 0)
+      assert.strictEqual(server.reuses(), 0)
     })
   )
 
   holds("P4: a pair fetched by a holder that was overtaken is saved once the other let go without a newer one", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour", takes: "8 seconds" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour", takes: "8 seconds" })
       const flaky = yield* flakyStore
       const a = yield* make(server, { lease: "3 seconds" }, flaky.store)
-      const { generation } = yield* a.put(server.grant())
+      const { generation } = yield* a.put(server.login())
       const refreshing = yield* Effect.fork(a.refresh)
       yield* TestClock.adjust("1 millis")
       flaky.breaks({ renew: true })
@@ -708,7 +709,7 @@ describe("TokenProvider", () => {
       const again = yield* Effect.fork(b.refresh)
       yield* TestClock.adjust("8 seconds")
       yield* Fiber.join(again)
-      assert.strictEqual(server.alarms(), 0)
+      assert.strictEqual(server.reuses(), 0)
     })
   )
 
@@ -740,9 +741,10 @@ describe("TokenProvider", () => {
 
   holds("P10: a logout during a refresh is final", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, takes: "5 seconds", lives: "1 hour" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
+      server.always({ answersAfter: "5 seconds" })
       const provider = yield* make(server)
-      yield* provider.put(server.grant())
+      yield* provider.put(server.login())
       const caller = yield* Effect.fork(Effect.flip(provider.refresh))
       yield* TestClock.adjust("1 second")
       yield* provider.forget
@@ -750,18 +752,21 @@ describe("TokenProvider", () => {
       assertTag(yield* Fiber.join(caller), "ReauthorizationRequired", { reason: "forgotten" })
       assertTag(yield* Effect.flip(provider.get), "ReauthorizationRequired", { reason: "absent" })
       assert.strictEqual((yield* provider.status).generation, undefined)
-      assert.deepStrictEqual(server.revoked(), ["refresh-1", "refresh-2"])
+      assert.deepStrictEqual(
+        server.log.flatMap(({ by, presented }) => (by === "revoke" ? [presented] : [])),
+        ["refresh-1", "refresh-2"]
+      )
     })
   )
 
   holds("P10: a newer login during a refresh survives its late result", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, takes: "5 seconds", lives: "1 hour" })
+      const server = FakeTokenSource.make({ canLogin: false, takes: "5 seconds", expiresIn: "1 hour" })
       const provider = yield* make(server)
-      yield* provider.put(server.grant())
+      yield* provider.put(server.login())
       const caller = yield* Effect.fork(provider.refresh)
       yield* TestClock.adjust("1 second")
-      const put = yield* provider.put(server.grant())
+      const put = yield* provider.put(server.login())
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* Fiber.join(caller)).generation, put.generation)
       assertEquals((yield* provider.get).value, put.value)
@@ -770,9 +775,9 @@ describe("TokenProvider", () => {
 
   holds("P10: a logout elsewhere is noticed", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
       const [a, b] = [yield* make(server), yield* make(server)]
-      yield* a.put(server.grant())
+      yield* a.put(server.login())
       yield* b.get
       yield* a.forget
       yield* TestClock.adjust("1 millis")
@@ -782,32 +787,34 @@ describe("TokenProvider", () => {
 
   holds("P10: keys never mix", () =>
     Effect.gen(function* () {
-      const [one, two] = [yield* fakeServer({ name: "one" }), yield* fakeServer({ name: "two" })]
+      const [one, two] = [FakeTokenSource.make(), FakeTokenSource.make()]
       const a = yield* TokenProvider.make({ key: "a", source: one.source })
       const b = yield* TokenProvider.make({ key: "b", source: two.source })
-      assertEquals((yield* a.get).value, Redacted.make("one-1"))
-      assertEquals((yield* b.get).value, Redacted.make("two-1"))
+      yield* Effect.zipRight(a.get, a.refresh)
+      assertEquals((yield* a.get).value, Redacted.make("access-2"))
+      assertEquals((yield* b.get).value, Redacted.make("access-1"))
+      assert.deepStrictEqual([one.posts(), two.posts()], [2, 1])
     })
   )
 
   holds("P2: a grant that is refused after somebody logged in again elsewhere costs no login", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, takes: "2 seconds" })
+      const server = FakeTokenSource.make({ takes: "2 seconds" })
       const [mine, yours] = [yield* make(server), yield* make(server)]
-      yield* mine.put(server.grant())
+      yield* mine.put(server.login())
       const refreshing = yield* Effect.fork(mine.refresh)
       yield* TestClock.adjust("1 second")
       server.revoke()
       yield* yours.put(tokens("logged-in-again"))
       yield* TestClock.adjust("1 minute")
       assertEquals((yield* Fiber.join(refreshing)).value, Redacted.make("logged-in-again"))
-      assert.deepStrictEqual([server.posts(), server.logins()], [1, 0])
+      assert.deepStrictEqual([server.posts(), logins(server)], [1, 0])
     })
   )
 
   holds("refresh brings a newer token than the stored one, also where this process had none in memory", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ expiresIn: "1 hour" })
       const [a, b] = [yield* make(server), yield* make(server)]
       const first = yield* a.get
       assert.strictEqual((yield* b.refresh).generation, first.generation + 1)
@@ -817,11 +824,11 @@ describe("TokenProvider", () => {
 
   holds("put starts from a refresh token alone: nobody sees a token without a value, and one process refreshes", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
       const [a, b] = [yield* make(server), yield* make(server)]
       const seen = yield* Effect.fork(Stream.runHead(a.changes))
       yield* Effect.yieldNow()
-      const { refreshToken } = server.grant()
+      const { refreshToken } = server.login()
       yield* a.put(TokenSet.make({ refreshToken }))
       const tokens = yield* Effect.all([a.get, b.get], { concurrency: "unbounded" })
       for (const { value } of tokens) assertEquals(value, Redacted.make("access-2"))
@@ -835,9 +842,9 @@ describe("TokenProvider", () => {
 
   holds("a refresh token alone is due at once, and is refreshed however young the source wants tokens to be", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour", earliestRefresh: "10 minutes" })
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour", earliestRefresh: "10 minutes" })
       const provider = yield* make(server)
-      const { refreshToken } = server.grant()
+      const { refreshToken } = server.login()
       const store = yield* TokenStore
       yield* store.put(provider.key, TokenSet.make({ refreshToken }), 0)
       assert.strictEqual((yield* store.due({ limit: 1, lasts: 1 })).length, 1)
@@ -848,9 +855,9 @@ describe("TokenProvider", () => {
   holds("an end at or before now says that the token has ended, the epoch included", () =>
     Effect.gen(function* () {
       for (const expiresAt of [0, new Date(0), DateTime.unsafeMake(0)]) {
-        const server = yield* fakeServer({ rotates: true, noLogin: true, lives: "1 hour" })
+        const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
         const provider = yield* make(server)
-        yield* provider.put(TokenSet.make({ ...server.grant(), expiresAt }))
+        yield* provider.put(TokenSet.make({ ...server.login(), expiresAt }))
         assertEquals((yield* provider.get).value, Redacted.make("access-2"))
         yield* provider.forget
       }
@@ -859,7 +866,7 @@ describe("TokenProvider", () => {
 
   holds("changes tells the current token and each newer one, also those another provider fetched", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer({ rotates: true, lives: "1 hour" })
+      const server = FakeTokenSource.make({ expiresIn: "1 hour" })
       const [a, b] = [yield* make(server), yield* make(server)]
       yield* a.get
       yield* b.get
@@ -926,96 +933,16 @@ function holds(title: string, test: () => Effect.Effect<void, unknown, TokenStor
   it.scoped(title, () => Effect.provide(test(), MemoryTokenStore.layer))
 }
 
-/** A token endpoint under the test's control, with rotation and reuse detection if asked for. */
-interface Behaviour {
-  readonly name?: string
-  readonly takes?: DurationOption
-  readonly lives?: DurationOption | undefined
-  readonly rotates?: boolean
-  readonly noLogin?: boolean
-  readonly fails?: GrantRejected | TokenEndpointError | ClientRejected | undefined
-  readonly replay?: "once" | "never"
-  readonly replayWindow?: DurationOption
-  readonly earliestRefresh?: DurationOption
-}
-
-const fakeServer = (initial: Behaviour) =>
-  Effect.sync(() => {
-    let behaviour: Behaviour = { lives: "1 hour", ...initial }
-    let posts = 0
-    let logins = 0
-    let alarms = 0
-    let made = 0
-    let live = ""
-    const revoked: Array<string> = []
-    const mint = () => {
-      made++
-      live = `refresh-${made}`
-      return TokenSet.make({
-        accessToken: `${behaviour.name ?? "access"}-${made}`,
-        expiresIn: behaviour.lives,
-        refreshToken: behaviour.rotates === true ? live : undefined
-      })
-    }
-    const answer = (work: () => Effect.Effect<TokenSet, GrantRejected>) =>
-      Effect.gen(function* () {
-        posts++
-        const { fails, takes = 0 } = behaviour
-        if (Duration.toMillis(takes) > 0) yield* Effect.sleep(takes)
-        if (fails !== undefined) return yield* fails
-        return yield* work()
-      })
-    const source = TokenSource.make({
-      login:
-        initial.noLogin === true
-          ? undefined
-          : answer(() => {
-              logins++
-              return Effect.sync(mint)
-            }),
-      refresh:
-        initial.rotates === true
-          ? (current) =>
-              answer(() => {
-                const presented = current.refreshToken === undefined ? "" : Redacted.value(current.refreshToken)
-                if (presented === live) return Effect.sync(mint)
-                if (live !== "") alarms++
-                live = ""
-                return new GrantRejected({ code: "invalid_grant" })
-              })
-          : undefined,
-      revoke: (current) =>
-        Effect.sync(() => {
-          if (current.refreshToken !== undefined) revoked.push(Redacted.value(current.refreshToken))
-        }),
-      replay: initial.replay,
-      replayWindow: initial.replayWindow,
-      earliestRefresh: initial.earliestRefresh
-    })
-    return {
-      source,
-      posts: () => posts,
-      logins: () => logins,
-      alarms: () => alarms,
-      revoked: () => revoked,
-      revoke: () => {
-        live = ""
-      },
-      grant: mint,
-      set: (change: Behaviour) => {
-        behaviour = { ...behaviour, ...change }
-      }
-    }
-  })
-
 const make = (
-  server: Effect.Effect.Success<ReturnType<typeof fakeServer>>,
+  server: FakeTokenSource,
   policy: Parameters<typeof RefreshPolicy.make>[0] = {},
   store?: TokenStore["Type"]
 ) => {
   const making = TokenProvider.make({ key: "k", source: server.source, policy: RefreshPolicy.make(policy) })
   return store === undefined ? making : Effect.provideService(making, TokenStore, store)
 }
+
+const logins = ({ log }: FakeTokenSource) => log.filter(({ by }) => by === "login").length
 
 const tokens = (accessToken: string) => TokenSet.make({ accessToken, expiresIn: "1 hour" })
 

@@ -1,5 +1,6 @@
-import { HttpClient, HttpClientResponse } from "@effect/platform"
-import { Effect, Layer } from "effect"
+import type { HttpClient } from "@effect/platform"
+import { FakeResourceServer } from "@evertoken/core/testing"
+import type { Layer } from "effect"
 
 /** One request, as the network saw it. */
 export interface Sent {
@@ -12,13 +13,11 @@ export interface Sent {
 
 /** A network that answers each request by `answer`, and keeps in `sent` what it saw. */
 export const answering = (sent: Array<Sent>, answer: (request: Sent) => Response): Layer.Layer<HttpClient.HttpClient> =>
-  Layer.succeed(
-    HttpClient.HttpClient,
-    HttpClient.make((request, { href }) => {
-      const text = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+  FakeResourceServer.make({
+    answer: ({ body: text, headers, method, url }) => {
       const form = Object.fromEntries(new URLSearchParams(text))
-      const seen = { method: request.method, url: href, headers: request.headers, text, form }
+      const seen = { method, url: url.href, headers, text, form }
       sent.push(seen)
-      return Effect.succeed(HttpClientResponse.fromWeb(request, answer(seen)))
-    })
-  )
+      return answer(seen)
+    }
+  }).layer

@@ -51,7 +51,7 @@ onEach(
             const known = yield* store.put("held", held.ended, undefined)
             const lease = { owner: "killed", known, lasts: 2_000, presents: false, force: false }
             yield* store.lease("held", lease)
-            const short = TokenSet.make({ accessToken: "at-1", refreshToken: "rt-1", expiresIn: "500 millis" })
+            const short = TokenSet.make({ accessToken: "access-1", refreshToken: "refresh-1", expiresIn: "500 millis" })
             yield* store.put("ended", short.obtained(yield* Clock.currentTimeMillis), undefined)
             yield* Effect.forEach(DUE, (key) => store.put(key, TokenSet.make({ accessToken: "at" }), 1_000))
 
@@ -68,8 +68,8 @@ onEach(
             }
             assert.deepStrictEqual([...left], [])
             const provider = (key: string, { source }: typeof held) => TokenProvider.make({ key, source })
-            assert.strictEqual(Redacted.value((yield* (yield* provider("ended", ended)).get).value), "at-2")
-            assert.strictEqual(Redacted.value((yield* (yield* provider("held", held)).get).value), "at-2")
+            assert.strictEqual(Redacted.value((yield* (yield* provider("ended", ended)).get).value), "access-2")
+            assert.strictEqual(Redacted.value((yield* (yield* provider("held", held)).get).value), "access-2")
             assert.isBelow(yield* took, lease.lasts + BUSY)
             assert.deepStrictEqual([held.alarms(), ended.alarms()], [0, 0])
           }).pipe(

@@ -36,7 +36,7 @@ onEach(
         // A server that takes no writes may be one that was demoted: that passes. A missing right does not.
         assert.strictEqual(error.reason, setting().name === postgres.name ? "unreachable" : "setup")
         const fresh = yield* (yield* provider("read only, fresh")).get
-        assert.strictEqual(Redacted.value(fresh.value), "at-1")
+        assert.strictEqual(Redacted.value(fresh.value), "access-1")
         assert.strictEqual(grant.posts(), 0)
       }).pipe(Effect.scoped)
     )
@@ -86,7 +86,7 @@ describe("a database that is full", () => {
             Stream.runCollect(Stream.takeUntil(provider.events, (event) => event._tag === "Saved"))
           )
           const token = yield* provider.get
-          assert.strictEqual(Redacted.value(token.value), "at-2")
+          assert.strictEqual(Redacted.value(token.value), "access-2")
           assert.strictEqual((yield* Effect.flatten(store.load("full"))).generation, token.generation - 1)
           yield* sql.unsafe("PRAGMA max_page_count = 1000000").unprepared
           const events = [...(yield* Fiber.join(happened))].map((event) => event._tag)
@@ -154,10 +154,10 @@ onEach(
         assert.strictEqual(grant.posts(), 0)
         yield* wire.mend
         const token = yield* Effect.retry(provider.get, Schedule.spaced("100 millis"))
-        assert.strictEqual(Redacted.value(token.value), "at-2")
+        assert.strictEqual(Redacted.value(token.value), "access-2")
         assert.deepStrictEqual([grant.posts(), grant.alarms()], [1, 0])
         yield* wire.cut
-        assert.strictEqual(Redacted.value((yield* provider.get).value), "at-2")
+        assert.strictEqual(Redacted.value((yield* provider.get).value), "access-2")
       }).pipe(Effect.scoped)
     )
 
@@ -172,7 +172,7 @@ onEach(
           Stream.runHead(Stream.filter(provider.events, (event) => event._tag === "Saved"))
         )
         const token = yield* provider.get
-        assert.strictEqual(Redacted.value(token.value), "at-2")
+        assert.strictEqual(Redacted.value(token.value), "access-2")
         yield* wire.mend
         yield* Fiber.join(saved)
         const record = yield* Effect.flatten(store.load("cut"))

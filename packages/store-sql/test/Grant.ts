@@ -1,28 +1,16 @@
-import { GrantRejected, TokenSet, TokenSource } from "@evertoken/core"
-import { Effect, Redacted } from "effect"
+import { TokenSet } from "@evertoken/core"
+import { FakeTokenSource } from "@evertoken/core/testing"
+import { Effect } from "effect"
 
-/** A grant in memory that rotates its refresh token, and is over once a spent one is presented. */
-export const rotatingGrant = (options: { readonly during?: Effect.Effect<unknown> } = {}) => {
-  let current = 1
-  let posts = 0
-  let alarms = 0
-  const issue = () =>
-    TokenSet.make({ accessToken: `at-${current}`, refreshToken: `rt-${current}`, expiresIn: "1 hour" })
-  const source = TokenSource.make({
-    refresh: (tokens) =>
-      Effect.gen(function* () {
-        posts++
-        const presented = tokens.refreshToken === undefined ? "" : Redacted.value(tokens.refreshToken)
-        if (options.during !== undefined) yield* options.during
-        if (presented !== `rt-${current}`) {
-          alarms++
-          return yield* new GrantRejected({ code: "invalid_grant" })
-        }
-        current++
-        return issue()
-      })
-  })
-  /** Tokens to begin with, which have ended already. */
-  const ended = TokenSet.make({ accessToken: "at-1", refreshToken: "rt-1", expiresAt: 0 })
-  return { source, ended, issue, posts: () => posts, alarms: () => alarms }
+/** The fake of the kit with a person's login; `during` runs while it is asked. */
+export const rotatingGrant = ({ during = Effect.void }: { readonly during?: Effect.Effect<unknown> } = {}) => {
+  const fake = FakeTokenSource.make({ canLogin: false })
+  const first = fake.login()
+  const source = Effect.map(fake.source, ({ refresh, ...source }) => ({
+    ...source,
+    refresh: refresh && ((current: TokenSet) => Effect.zipRight(during, refresh(current)))
+  }))
+  /** The first tokens, but that the access token has ended already. */
+  const ended = TokenSet.make({ accessToken: "access-1", refreshToken: "refresh-1", expiresAt: 0 })
+  return { source, ended, issue: () => first, posts: fake.posts, alarms: fake.reuses }
 }

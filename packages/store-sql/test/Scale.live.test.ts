@@ -73,7 +73,7 @@ onEach(
         const counts = yield* Effect.provide(SqlTokenStore.report({ table }), client)
         assert.deepStrictEqual(counts, [{ keyId: "new", rows: 121 }])
         const current = yield* Effect.flatten(store.load("live"))
-        assert.strictEqual(current.tokens && Redacted.value(current.tokens.accessToken), `at-${grant.posts() + 1}`)
+        assert.strictEqual(current.tokens && Redacted.value(current.tokens.accessToken), `access-${grant.posts() + 1}`)
       }).pipe(Effect.scoped)
     )
   },

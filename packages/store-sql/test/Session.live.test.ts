@@ -129,7 +129,7 @@ onEach(
         assert.strictEqual(yield* Effect.flip(rolledBack), "rolled back")
         assert.isTrue(Option.isSome(yield* store.load("directly")))
         const record = yield* Effect.flatten(store.load("transaction"))
-        assert.strictEqual(record.tokens && Redacted.value(record.tokens.accessToken), "at-2")
+        assert.strictEqual(record.tokens && Redacted.value(record.tokens.accessToken), "access-2")
       }).pipe(Effect.scoped, Effect.provide(storeOn(setting(), setting().connect())))
     )
   },

@@ -50,5 +50,5 @@ const textOf = ({ body }: HttpClientRequest.HttpClientRequest): Effect.Effect<st
   }
 }
 
-const isBody = (value: unknown): value is Blob | ReadableStream =>
-  value instanceof Blob || value instanceof ReadableStream
+const isBody = (value: unknown): value is Blob | ReadableStream | ArrayBuffer =>
+  value instanceof Blob || value instanceof ReadableStream || value instanceof ArrayBuffer
