@@ -61,7 +61,7 @@ onEach(
         const watch = Effect.forever(
           Effect.flatMap(Effect.flatten(store.load("whole")), ({ tokens }) =>
             Effect.sync(() => {
-              const of = (token: Redacted.Redacted | undefined) => token && Redacted.value(token).slice(3)
+              const of = (token: Redacted.Redacted | undefined) => token && Redacted.value(token).replace(/^\w+-/, "")
               assert.strictEqual(of(tokens?.accessToken), of(tokens?.refreshToken))
             })
           )
