@@ -9,6 +9,8 @@ export interface Proxy {
   readonly cut: Effect.Effect<void>
   /** What is sent from now on is lost, in both directions, and neither end hears of it. */
   readonly hold: Effect.Effect<void>
+  /** The same from the first time that a client sends `text`, which is lost too. */
+  readonly holdAt: (text: string) => Effect.Effect<void>
   /** New connections work again. Those that were held stay open, and stay dead. */
   readonly mend: Effect.Effect<void>
   /** How many connections were made. */
@@ -21,6 +23,12 @@ export const proxyTo = (host: string, port: number): Effect.Effect<Proxy, never,
     let state: "well" | "cut" | "held" = "well"
     let made = 0
     let holds = 0
+    let trap: string | undefined
+    const hold = () => {
+      state = "held"
+      holds++
+      trap = undefined
+    }
     const server = createServer((socket) => {
       if (state === "cut") return void socket.destroy()
       made++
@@ -31,7 +39,10 @@ export const proxyTo = (host: string, port: number): Effect.Effect<Proxy, never,
         [there, socket]
       ] as const) {
         open.add(from)
-        from.on("data", (data) => (before === holds ? to.write(data) : undefined))
+        from.on("data", (data) => {
+          if (trap !== undefined && from === socket && data.includes(trap)) hold()
+          if (before === holds) to.write(data)
+        })
         from.on("error", () => to.destroy())
         from.on("close", () => {
           open.delete(from)
@@ -60,10 +71,11 @@ export const proxyTo = (host: string, port: number): Effect.Effect<Proxy, never,
         state = "cut"
         breakAll()
       }),
-      hold: Effect.sync(() => {
-        state = "held"
-        holds++
-      }),
+      hold: Effect.sync(hold),
+      holdAt: (text) =>
+        Effect.sync(() => {
+          trap = text
+        }),
       mend: Effect.sync(() => {
         state = "well"
       }),

@@ -4,7 +4,7 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { TokenSet } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Clock, Context, Effect, Layer, Option, Redacted, Schedule } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Option, Redacted, Schedule } from "effect"
 import { mysql, onEach, postgres, type Setting } from "./Database.js"
 import { proxyTo } from "./Proxy.js"
 
@@ -85,6 +85,36 @@ onEach(
     )
   },
   [postgres, mysql]
+)
+
+onEach(
+  (name) => `a network that loses packets while sessions are set up, on ${name}`,
+  (setting) => {
+    it.live(
+      "these are closed too: none of the pool is lost for good (P14)",
+      () =>
+        Effect.gen(function* () {
+          const { client, wire } = yield* wired(setting())
+          const store = yield* Effect.provide(
+            SqlTokenStore.make({ encryption: "off", table: setting().table() }),
+            client
+          )
+          const load = store.load("greeted")
+          yield* wire.holdAt("SET SESSION autocommit")
+          const asked = yield* Effect.forEach(Array.from({ length: 10 }), () => Effect.exit(load), {
+            concurrency: "unbounded"
+          })
+          assert.isTrue(asked.every(Exit.isFailure))
+          yield* wire.mend
+          const again = yield* Effect.exit(Effect.timeout(load, HEALED))
+          // So that a pool with a dead connection comes to an end, too.
+          yield* wire.cut
+          assert.isTrue(Exit.isSuccess(again))
+        }).pipe(Effect.scoped),
+      60_000
+    )
+  },
+  [mysql]
 )
 
 /** Runs these statements in each session of a pool of three. */

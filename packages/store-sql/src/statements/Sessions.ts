@@ -66,21 +66,24 @@ const pooled = (sql: SqlClient.SqlClient, greeting: string | undefined): Once =>
       session.end()
       return yield* Effect.zipRight(close, open)
     }
-    if (greeting !== undefined && before === undefined) {
-      yield* Effect.onError(connection.executeUnprepared(greeting, [], undefined), () => close)
-    }
-    return { connection, session, close, old: before !== undefined }
+    const greet =
+      greeting === undefined || before !== undefined
+        ? Effect.void
+        : connection.executeUnprepared(greeting, [], undefined)
+    return { connection, session, greet, close, old: before !== undefined }
   })
 
-  const once = <A, E>(statement: Effect.Effect<A, E>): Effect.Effect<Outcome<A, E>, SqlError.SqlError> =>
+  const once = <A, E>(
+    statement: Effect.Effect<A, E>
+  ): Effect.Effect<Outcome<A, E | SqlError.SqlError>, SqlError.SqlError> =>
     Effect.suspend(() => {
       let abandoned = false
       let using: { readonly session: Session | undefined; readonly since: number } | undefined
       const whole = Effect.gen(function* () {
-        const { close, connection, old, session } = yield* open
+        const { close, connection, greet, old, session } = yield* open
         if (abandoned) return yield* Effect.zipRight(close, Effect.interrupt)
         using = { session, since: yield* Clock.currentTimeMillis }
-        const exit = yield* statement.pipe(
+        const exit = yield* Effect.zipRight(greet, statement).pipe(
           Effect.provideService(SqlClient.TransactionConnection, [connection, 0]),
           Effect.interruptible,
           Effect.exit
@@ -119,6 +122,8 @@ const pooled = (sql: SqlClient.SqlClient, greeting: string | undefined): Once =>
 interface Opened {
   readonly connection: SqlConnection.Connection
   readonly session: Session | undefined
+  /** Sets up a session that has not answered yet. */
+  readonly greet: Effect.Effect<unknown, SqlError.SqlError>
   /** Gives the session back to the pool, which drops it where it was ended. */
   readonly close: Effect.Effect<void>
   /** Whether it has answered before. */
