@@ -17,7 +17,8 @@ export interface Server {
 
 /** Starts a server on the loopback. */
 export const startServer = async (settings: Settings): Promise<Server> => {
-  const http = createServer()
+  // A server that is short of time would close a connection while a request is on its way, which leaves that one in doubt.
+  const http = createServer({ keepAliveTimeout: 120_000 })
   http.listen(settings.port, "127.0.0.1")
   await once(http, "listening")
   const address = http.address()
