@@ -75,7 +75,7 @@ onEach(
           )
           assert.strictEqual(new Set(requests.map(({ presented }) => presented)).size, requests.length)
         }).pipe(Effect.scoped),
-      120_000
+      300_000
     )
   },
   [sqliteFile]
