@@ -9,6 +9,8 @@ export interface Mutation {
   readonly seed?: number
   /** Where the simulator does not see it: the test file that does, and a part of the title. */
   readonly test?: readonly [file: string, title: string]
+  /** Why its test does not end, where that is how it is seen. */
+  readonly hangs?: string
 }
 
 const protocol = "packages/core/src/refresh/RefreshProtocol.ts"
@@ -28,6 +30,9 @@ const limits = "packages/core/src/model/SourceLimits.ts"
 const direct = "packages/core/src/transport/DirectHttpClient.ts"
 const availability = "packages/core/src/refresh/StoreAvailability.ts"
 const entries = "packages/core/src/provider/CacheEntry.ts"
+const within = "packages/core/src/model/Within.ts"
+const keys = "packages/core/src/store/EncryptionKeys.ts"
+const pool = "packages/core/src/provider/TokenProviders.ts"
 const memory = "packages/store-memory/src/MemoryTokenStore.ts"
 
 export const mutations: ReadonlyArray<Mutation> = [
@@ -303,7 +308,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     file: engine,
     find: "!stands(entry) || entry.removals !== removals",
     replace: "false",
-    test: ["packages/core/test/OrdersSeeds", "P10"]
+    test: ["packages/core/test/Overtaken.test.ts", "whose answer comes after a logout"]
   },
   {
     name: "a refused call reports nothing",
@@ -511,5 +516,61 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "dead: final || refreshRefused || row.dead",
     replace: "dead: final || row.dead",
     test: ["packages/core/test/Outcome.test.ts", "P3"]
+  },
+  {
+    name: "hand the end of an older flight to who came after a login",
+    file: engine,
+    find: "    next.repairs = entry.repairs\n",
+    replace: "    next.repairs = entry.repairs\n    next.flight = entry.flight\n",
+    test: ["packages/core/test/Overtaken.test.ts", "log out and log in again"]
+  },
+  {
+    name: "take back what the row had, not what is newest",
+    file: engine,
+    find: "const newest = newestOf(entry, Option.getOrUndefined(kept))",
+    replace: "const newest = Option.getOrUndefined(kept)?.tokens",
+    test: ["packages/core/test/Overtaken.test.ts", "takes the newest tokens back"]
+  },
+  {
+    name: "believe any number as a time to wait",
+    file: freshness,
+    find: "const least = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0",
+    replace: "const least = asked",
+    test: ["packages/core/test/Bounds.test.ts", "a time to wait that is no time"]
+  },
+  {
+    name: "measure a wait by a clock that can be set",
+    file: protocol,
+    find: "const waited = Effect.map(instant, ({ steady }) => Number((steady - began.steady) / 1_000_000n))",
+    replace: "const waited = Effect.map(instant, ({ wall }) => wall - began.wall)",
+    test: ["packages/core/test/Bounds.test.ts", "neither given nor refused"]
+  },
+  {
+    name: "wait for what cannot be interrupted",
+    file: within,
+    find: "Effect.interruptible(Effect.disconnect(effect))",
+    replace: "Effect.interruptible(effect)",
+    test: ["packages/core/test/Bounds.test.ts", "a statement that hangs"]
+  },
+  {
+    name: "one wrap for each who asks",
+    file: keys,
+    find: "    const known = under.get(name)\n    if (known !== undefined) return restore",
+    replace: "    const known = under.get(name)\n    if (false) return restore",
+    test: ["packages/core/test/TokenCipher.test.ts", "200 rows"]
+  },
+  {
+    name: "let the lookups of a closed pool wait",
+    file: pool,
+    find: "return Effect.forEach(under, ([key, made]) =>",
+    replace: "return Effect.forEach(new Map<string, never>(), ([key, made]) =>",
+    test: ["packages/core/test/Closing.test.ts", "a lookup under way"]
+  },
+  {
+    name: "prove with the nonce of another answer",
+    file: "packages/core/src/http/UnauthorizedRetry.ts",
+    find: 'const asked = judged.response.headers["dpop-nonce"] ?? nonces.get(origin)',
+    replace: "const asked = nonces.get(origin)",
+    test: ["packages/core/test/TokenHttpClient.dpop.test.ts", "nonce of its own answer"]
   }
 ]
