@@ -541,8 +541,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "measure a wait by a clock that can be set",
     file: protocol,
-    find: "const waited = Effect.map(instant, ({ steady }) => Number((steady - began.steady) / 1_000_000n))",
-    replace: "const waited = Effect.map(instant, ({ wall }) => wall - began.wall)",
+    find: "const left = Duration.toMillis(policy.wait) - Number((steady - began.steady) / 1_000_000n)",
+    replace: "const left = Duration.toMillis(policy.wait) - (steady < 0n ? 1 : wall - began.wall)",
     test: ["packages/core/test/Bounds.test.ts", "neither given nor refused"]
   },
   {

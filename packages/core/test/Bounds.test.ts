@@ -96,6 +96,52 @@ it.scoped(
     )
 )
 
+describe("P6: a schedule of the policy that does not end", () => {
+  const hangs = Schedule.makeWithState<null, unknown, null>(null, () => Effect.uninterruptible(Effect.never))
+
+  it.scoped("ahead: what came back is served and saved, and renewed by the default", () =>
+    Effect.gen(function* () {
+      const server = new Rotating("1 hours")
+      const policy = RefreshPolicy.make({ ahead: hangs })
+      const backend = yield* MemoryTokenStore.backend()
+      const provider = yield* TokenProvider.make({ key: "k", source: server.source(), policy }).pipe(
+        Effect.provideService(TokenStore, TokenStore.make(backend))
+      )
+      const putting = yield* Effect.forkDaemon(provider.put(server.grant()))
+      for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+      assert.isNotNull(putting.unsafePoll(), "not put")
+      const asked = yield* Effect.forkDaemon(provider.refresh)
+      for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+      assert.isNotNull(asked.unsafePoll(), "not answered")
+      assert.strictEqual(Redacted.value((yield* Fiber.join(asked)).value), "access-2")
+      assert.isDefined((yield* backend.load("k")).row?.dueAt)
+      for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
+      assert.strictEqual(Redacted.value((yield* provider.get).value), "access-3")
+      assert.deepStrictEqual(server.presented, ["refresh-1", "refresh-2"])
+    })
+  )
+
+  it.scoped("retry: the failure is told, and a later attempt works", () =>
+    Effect.gen(function* () {
+      let down = true
+      const login = Effect.suspend(
+        (): Effect.Effect<TokenSet, SourceError> =>
+          down
+            ? new TokenEndpointError({ reason: "unavailable" })
+            : Effect.succeed(TokenSet.make({ accessToken: "a", expiresIn: "1 hour" }))
+      )
+      const policy = RefreshPolicy.make({ retry: hangs, wait: "20 seconds" })
+      const provider = yield* TokenProvider.make({ key: "k", source: TokenSource.make({ login }), policy })
+      const asked = yield* Effect.fork(Effect.flip(provider.get))
+      for (let second = 0; second < 25; second++) yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(asked))._tag, "TokenEndpointError")
+      down = false
+      for (let second = 0; second < 60; second++) yield* TestClock.adjust("1 second")
+      assert.strictEqual(Redacted.value((yield* provider.get).value), "a")
+    }).pipe(Effect.provide(MemoryTokenStore.layer))
+  )
+})
+
 describe("P8: a time to wait that is no time", () => {
   for (const retryAfter of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -5_000, 1e300]) {
     it.scoped(`retryAfter: ${retryAfter} neither ends a key nor floods the endpoint`, () =>

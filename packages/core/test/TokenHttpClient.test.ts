@@ -455,6 +455,23 @@ describe("what counts as a rejection", () => {
     })
   )
 
+  it.scoped("P6: is looked for no longer than a second, also where whoever asks cannot be interrupted", () =>
+    Effect.gen(function* () {
+      const never = () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) }), { status: 400 })
+      const http = yield* connect(fakeApi(never), yield* fakeProvider(), {
+        origins: [origin],
+        rejected: ({ body }) => body().includes("expired")
+      })
+      const asked = yield* Effect.forkDaemon(Effect.uninterruptible(http.get(`${origin}/a`)))
+      for (let tenth = 0; tenth < 30; tenth++) {
+        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 1)))
+        yield* TestClock.adjust("100 millis")
+      }
+      assert.isNotNull(asked.unsafePoll(), "not answered")
+      assert.strictEqual((yield* Fiber.join(asked)).status, 400)
+    })
+  )
+
   it.scoped("is not looked for in a body that the predicate leaves alone", () =>
     Effect.gen(function* () {
       let pulled = 0

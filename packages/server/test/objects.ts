@@ -35,3 +35,6 @@ const kinds: ReadonlyArray<readonly [string, Constructor]> = [
   ["functions", Function as unknown as Constructor],
   ["objects", Object as unknown as Constructor]
 ]
+
+/** Those of which there are as many after any number of operations. */
+export const KINDS = ["fibers", "spans", "token sets", "timers", "listeners"]

@@ -22,7 +22,7 @@ import {
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Effect, Fiber, Layer, Redacted, type Scope, Stream } from "effect"
-import { objects } from "./objects.js"
+import { KINDS, objects } from "./objects.js"
 
 const [name = "", url = "", times = "5000"] = process.argv.slice(2)
 
@@ -228,13 +228,17 @@ const parts: Readonly<Record<string, Effect.Effect<Work, unknown, TokenStore | S
   })
 }
 
-const rest = Effect.gen(function* () {
-  yield* Effect.sleep("1500 millis")
-  for (let times = 0; times < 3; times++) {
+/** What there is once nothing goes on, or after half a minute: no less than `least` is waited for. */
+const rest = Effect.fnUntraced(function* (least: Readonly<Record<string, number>> | undefined) {
+  yield* Effect.sleep("1 second")
+  for (let times = 0; ; times++) {
     globalThis.gc?.()
     yield* Effect.sleep("20 millis")
+    const counts = objects()
+    const isQuiet = KINDS.every((kind) => (counts[kind] ?? 0) <= (least?.[kind] ?? Number.POSITIVE_INFINITY))
+    if (isQuiet || times === 30) return counts
+    yield* Effect.sleep("1 second")
   }
-  return objects()
 })
 
 const part = parts[name]
@@ -244,9 +248,9 @@ if (part === undefined) {
   const program = Effect.gen(function* () {
     const work = yield* part
     yield* work(Number(times))
-    const before = yield* rest
+    const before = yield* rest(undefined)
     yield* work(3 * Number(times))
-    const after = yield* rest
+    const after = yield* rest(before)
     return { before, after }
   })
   Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(MemoryTokenStore.layer))).then(

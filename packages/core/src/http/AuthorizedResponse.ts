@@ -95,9 +95,12 @@ export class TokenResponse extends Inspectable.Class implements HttpClientRespon
         }
       })
       return read.pipe(
+        // Also where whoever asks cannot be interrupted: a body may never go on.
+        Effect.disconnect,
+        Effect.interruptible,
         Effect.timeoutTo({ duration: "1 second", onSuccess: () => true, onTimeout: () => true }),
         Effect.orElseSucceed(() => chunks.length > 0), // a response without a body fails to be read
-        Effect.onInterrupt(() => Effect.promise(() => reader.cancel())),
+        Effect.onInterrupt(() => Effect.sync(() => void reader.cancel().catch(() => undefined))),
         Effect.map((readable) => {
           const { headers } = this
           if (readable) {

@@ -1,4 +1,4 @@
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -10,6 +10,7 @@ import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
 import type { TokenSourceDefect, TokenStoreError } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
+import { within } from "../model/Within.js"
 import type { Failure } from "../store/TokenStore.js"
 import type { Row } from "./Decision.js"
 import { renewal } from "./Freshness.js"
@@ -85,9 +86,13 @@ export const timed = Effect.fnUntraced(function* (
   // Where a refresh ends the old token at once, early renewal only shortens its life.
   const earliest = Duration.toMillis(traits.earliestRefresh)
   const [renewAt, ahead] = yield* Effect.catchAllCause(
-    Effect.suspend(() => renewal(policy.ahead, slot.ahead, token, now, earliest)),
+    Effect.suspend(() => renewal(policy.ahead, slot.ahead, token, now, earliest)).pipe(within(LONGEST_STEP, tooLong)),
     Effect.fnUntraced(function* (cause) {
-      yield* logDefect(slot, `The schedule "ahead" of the policy died for "${slot.key}"; the default is used`, cause)
+      yield* logDefect(
+        slot,
+        `The schedule "ahead" of the policy died, or did not end, for "${slot.key}"; the default is used`,
+        cause
+      )
       const [renewAt] = yield* renewal(standard, undefined, token, now, earliest)
       return [renewAt, slot.ahead] as const
     })
@@ -180,4 +185,7 @@ export const dueIn = Effect.fnUntraced(function* (slot: Slot, current: Current) 
 })
 
 const standard = RefreshPolicy.beforeExpiry("5 minutes")
+/** What a schedule may take to say when: the tokens that wait for it are saved after it. */
+const LONGEST_STEP = Duration.seconds(5)
+const tooLong = () => new Cause.TimeoutException()
 const A_MINUTE = 60_000_000_000n

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
@@ -5,6 +6,7 @@ import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
 import type { AccessToken } from "../model/AccessToken.js"
 import type { TokenError } from "../model/TokenError.js"
+import { within } from "../model/Within.js"
 
 /** What to do for somebody who asks for a token: hand it out, hand it out and renew it behind, or wait for a newer one. */
 export type Freshness = "serve" | "renew" | "wait"
@@ -69,10 +71,15 @@ export const backOff = (
   const least = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0
   return Effect.map(
     Effect.catchAllCause(
-      Effect.suspend(() => spaced(retry, failures, error, now)),
+      Effect.suspend(() => spaced(retry, failures, error, now)).pipe(
+        within("5 seconds", () => new Cause.TimeoutException())
+      ),
       (cause) =>
         Effect.as(
-          Effect.logError('The schedule "retry" of the policy died; 30 seconds and more are used', cause),
+          Effect.logError(
+            'The schedule "retry" of the policy died, or did not end; 30 seconds and more are used',
+            cause
+          ),
           rest(failures)
         )
     ),

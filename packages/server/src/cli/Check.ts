@@ -68,6 +68,7 @@ const endpoint = (connection: ConnectionSetting, at: number, timeout: Duration.D
     const { login, refresh } = yield* sourceAt(at, connection)
     const madeUp = TokenSet.make({ accessToken: `made-up-${randomUUID()}`, refreshToken: `made-up-${randomUUID()}` })
     const answer = yield* (login ?? refresh?.(madeUp) ?? Effect.succeed(madeUp)).pipe(
+      Effect.disconnect,
       Effect.timeoutFail({ duration: timeout, onTimeout: () => new TokenEndpointError({ reason: "timeout" }) }),
       Effect.either
     )
