@@ -89,7 +89,7 @@ const histories = async (work: string, from: number, seeds: string): Promise<Ver
 }
 
 const unit = async (work: string, [file, title]: readonly [string, string], hangs: boolean): Promise<Verdict> => {
-  const project = file.includes(".live.") ? "live" : "unit"
+  const project = file.match(/\.(live|long)\./)?.[1] ?? "unit"
   const args = ["vitest", "run", "--project", project, file, "-t", title, "--bail", "1"]
   const { ended, ok, output } = await run(work, "npx", args, hangs ? HANG : LIMIT)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: vitest colours its output

@@ -13,6 +13,7 @@ import { FakeTokenSource } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Clock, Effect, Exit, Fiber, Redacted, Schedule, TestClock } from "effect"
 import { DueQueue } from "../src/provider/DueQueue.js"
+import { presented } from "./support/Around.js"
 import { settable } from "./support/Clock.js"
 import { harmable } from "./support/Store.js"
 
@@ -101,13 +102,13 @@ describe("P6: a schedule of the policy that does not end", () => {
 
   it.scoped("ahead: what came back is served and saved, and renewed by the default", () =>
     Effect.gen(function* () {
-      const server = new Rotating("1 hours")
+      const server = FakeTokenSource.make({ canLogin: false, expiresIn: "1 hour" })
       const policy = RefreshPolicy.make({ ahead: hangs })
       const backend = yield* MemoryTokenStore.backend()
-      const provider = yield* TokenProvider.make({ key: "k", source: server.source(), policy }).pipe(
+      const provider = yield* TokenProvider.make({ key: "k", source: server.source, policy }).pipe(
         Effect.provideService(TokenStore, TokenStore.make(backend))
       )
-      const putting = yield* Effect.forkDaemon(provider.put(server.grant()))
+      const putting = yield* Effect.forkDaemon(provider.put(server.login()))
       for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
       assert.isNotNull(putting.unsafePoll(), "not put")
       const asked = yield* Effect.forkDaemon(provider.refresh)
@@ -117,7 +118,7 @@ describe("P6: a schedule of the policy that does not end", () => {
       assert.isDefined((yield* backend.load("k")).row?.dueAt)
       for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
       assert.strictEqual(Redacted.value((yield* provider.get).value), "access-3")
-      assert.deepStrictEqual(server.presented, ["refresh-1", "refresh-2"])
+      assert.deepStrictEqual(presented(server), ["refresh-1", "refresh-2"])
     })
   )
 
