@@ -57,3 +57,21 @@ export const warmInProcess = (lifetime: number, troubles: ReadonlyArray<Trouble>
     )
     return { log, url: "http://127.0.0.1:1", isGood, layer: Layer.succeed(HttpClient.HttpClient, client) }
   })
+
+/** An hour a line, a minute a sign. */
+export const drawn = (log: ReadonlyArray<Line>) =>
+  Array.from({ length: 24 }, (_, hour) => {
+    const minutes = Array.from({ length: 60 }, (_, minute) => {
+      const here = log.filter((line) => Math.floor(line.at / 60_000) === hour * 60 + minute)
+      if (here.some(({ status }) => status !== 200)) return "×"
+      return here.some(({ says }) => says.includes("slowly")) ? "◇" : here.length > 0 ? "◆" : "·"
+    })
+    return `  ${String(hour).padStart(2, "0")}:00  ${minutes.join("")}`
+  })
+
+/** How long after the one before each renewal began, in minutes, whatever came of it. */
+export const spans = (log: ReadonlyArray<Line>) =>
+  log.flatMap((line, index) => {
+    const before = log[index - 1]
+    return before?.status === 200 ? [(line.at - before.at) / 60_000] : []
+  })

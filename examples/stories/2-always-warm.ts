@@ -2,6 +2,7 @@
 // table; `ahead` and `retry` are the two `Process.send_after`. It needs no supervisor: a failure ends nothing.
 import { FetchHttpClient } from "@effect/platform"
 import { OAuth2, RefreshPolicy, TokenProvider } from "@evertoken/core"
+import { FakeClock } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import {
   Clock,
@@ -14,11 +15,10 @@ import {
   Random,
   Redacted,
   Schedule,
-  TestClock,
-  TestContext
+  TestClock
 } from "effect"
-import { count, type Line } from "../far-sides/FarSide.js"
-import { startWarm, type Trouble, warmInProcess } from "../far-sides/warm.js"
+import { count } from "../far-sides/FarSide.js"
+import { drawn, spans, startWarm, type Trouble, warmInProcess } from "../far-sides/warm.js"
 import { telling } from "./Telling.js"
 
 const Source = Config.all({
@@ -69,25 +69,7 @@ export const day = Effect.gen(function* () {
   const seen = yield* reader(provider, "10 minutes", far.isGood)
   yield* TestClock.adjust("1 day")
   return { log: far.log, seen }
-}).pipe(Effect.scoped, Effect.withRandom(Random.fixed([1])), Effect.provide(TestContext.TestContext))
-
-/** An hour a line, a minute a sign. */
-const drawn = (log: ReadonlyArray<Line>) =>
-  Array.from({ length: 24 }, (_, hour) => {
-    const minutes = Array.from({ length: 60 }, (_, minute) => {
-      const here = log.filter((line) => Math.floor(line.at / 60_000) === hour * 60 + minute)
-      if (here.some(({ status }) => status !== 200)) return "×"
-      return here.some(({ says }) => says.includes("slowly")) ? "◇" : here.length > 0 ? "◆" : "·"
-    })
-    return `  ${String(hour).padStart(2, "0")}:00  ${minutes.join("")}`
-  })
-
-/** How long after the one before each renewal began, in minutes, whatever came of it. */
-const spans = (log: ReadonlyArray<Line>) =>
-  log.flatMap((line, index) => {
-    const before = log[index - 1]
-    return before?.status === 200 ? [(line.at - before.at) / 60_000] : []
-  })
+}).pipe(Effect.scoped, Effect.withRandom(Random.fixed([1])), Effect.withClock(FakeClock.make()))
 
 export const story = Effect.gen(function* () {
   const settings = { CLIENT_ID: "warm", CLIENT_SECRET: "warm-secret" }

@@ -1,6 +1,7 @@
 export * from "./testing/Assertions.js"
 export type { FakeAuthority, FakeDelay, FakeRequest, FakeTokenOptions } from "./testing/FakeAuthority.js"
 export * from "./testing/FakeAuthorizationServer.js"
+export * from "./testing/FakeClock.js"
 export type { FakeHttpRequest } from "./testing/FakeHttp.js"
 export * from "./testing/FakeResourceServer.js"
 export type { FakeOdds, FakeScript } from "./testing/FakeScript.js"
