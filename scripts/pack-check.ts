@@ -7,6 +7,7 @@ import { join, relative } from "node:path"
 import { startFarSide } from "./far-side.js"
 import { checkCommonJs } from "./pack/commonjs.js"
 import { checkFrameworks } from "./pack/frameworks.js"
+import { checkNext } from "./pack/next.js"
 import { runPrograms } from "./pack/programs.js"
 import { bin, run, runIn } from "./pack/run.js"
 import { checkRuntimes } from "./pack/runtimes.js"
@@ -113,6 +114,7 @@ for (const page of pages(packages.map(({ folder }) => folder.split("/").at(-1) ?
     if (manager === "npm") await checkCommonJs(page, folder, farSide)
     if (manager === "npm") await checkRuntimes(page, folder, farSide)
     if (manager === "npm") await checkFrameworks(folder, farSide)
+    if (manager === "npm") await checkNext(folder, farSide)
   }
 }
 await checkService(temporary, [...tarballs.values()], farSide)

@@ -14,6 +14,8 @@ export const freePort = (): Promise<number> =>
 export interface Living {
   /** What `count` requests at a time are answered with. */
   readonly ask: (count: number) => Promise<ReadonlyArray<string>>
+  /** What it printed so far. */
+  readonly printed: () => string
   /** Ends it as an operator does; gives how it ended and what it printed. */
   readonly end: () => Promise<{ readonly status: number | null; readonly output: string }>
 }
@@ -52,6 +54,7 @@ export const live = async (
   }
   return {
     ask,
+    printed: () => output,
     end: async () => {
       child.kill("SIGTERM")
       return { status: await ended, output }
