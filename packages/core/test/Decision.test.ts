@@ -118,8 +118,11 @@ const rules: Readonly<Record<string, Rule>> = {
     row.dead === true,
   "P3: a dead grant's refresh token is never sent": (decision, _, row) =>
     row.dead !== true || !asks(decision) || decision.by === "login",
-  "P3: a login that was refused is not tried again by itself": (decision, _, row) =>
-    !(row.dead === true && row.failure?.by === "login") || !asks(decision),
+  "P3: where a source can log in, it is tried again, and no row needs a person": (decision, { source }) =>
+    source.login === undefined ||
+    !stops(decision) ||
+    Number.isFinite(decision.until) ||
+    decision.error._tag === "TokenEndpointError",
   "P3: a grant is called absent only where nothing can replace its tokens": (decision, { source }, row) =>
     !stops(decision) ||
     decision.error._tag !== "ReauthorizationRequired" ||

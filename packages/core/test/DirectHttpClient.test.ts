@@ -131,7 +131,7 @@ describe("an error", () => {
         { tokenEndpoint }
       )
       const error = yield* Effect.flip(refresh(source))
-      assert.match(error.message, /nothing is there, at api\.example\.com\/.*\*\*\*.*\/\*\*\*\/token$/)
+      assert.match(error.message, /nothing is there, at api\.example\.com\/.*\*\*\*.*\/\*\*\*\/token;/)
       assert.notMatch(error.message, /AAbb|s3cret/)
     })
   )

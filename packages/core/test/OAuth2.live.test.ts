@@ -153,9 +153,9 @@ describe("a real authorization server", () => {
         scope: ["openid", "offline_access", "read"],
         authorizationParameters: { prompt: "consent" }
       })
-      const started = yield* source.authorize
+      const started = yield* source.authorize()
       const callback = yield* authority.login(started.url)
-      const other = yield* source.authorize
+      const other = yield* source.authorize()
       assert.deepInclude(yield* Effect.flip(source.exchange(callback, other)), {
         _tag: "GrantRejected",
         code: "invalid_response"

@@ -295,7 +295,7 @@ describe("a rejected token", () => {
       const fake = yield* fakeProvider((count) => (count === 1 ? {} : new GrantRejected({ code: "access_denied" })))
       const http = yield* connect(api, fake)
       const error = yield* Effect.flip(http.get(`${origin}/a`))
-      assert.propertyVal(error, "_tag", "ReauthorizationRequired")
+      assert.propertyVal(error, "_tag", "ClientRejected")
     })
   )
 
@@ -593,7 +593,7 @@ describe("layer", () => {
         Effect.flip
       )
       assert.instanceOf(error, HttpClientError.RequestError)
-      assert.propertyVal(error.cause, "_tag", "ReauthorizationRequired")
+      assert.propertyVal(error.cause, "_tag", "ClientRejected")
       assert.notInclude(show(error), "token-1")
     })
   )

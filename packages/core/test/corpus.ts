@@ -29,7 +29,10 @@ interface Token {
 export const now = Date.UTC(2026, 0, 1)
 
 const refused = (code: string, status = 400) => ({ _tag: "GrantRejected", code, status })
-const client = (code: string, status = 400) => ({ _tag: "ClientRejected", code, status })
+const client = (code: string, status = 400, detail?: string) => ({
+  ...{ _tag: "ClientRejected", code, status },
+  ...(detail === undefined ? {} : { detail })
+})
 const passing = (reason: string, status: number, more = {}) => ({ _tag: "TokenEndpointError", reason, status, ...more })
 
 /** A JWT whose `exp` is two hours on. */
@@ -707,7 +710,7 @@ export const corpus: ReadonlyArray<Recorded> = [
     body: { error: "invalid_client", error_description: "AADSTS7000215: Invalid client secret provided." },
     error: client("invalid_client", 401)
   },
-  { name: "a bare 401", status: 401, body: "", error: client("invalid_client", 401) },
+  { name: "a bare 401", status: 401, body: "", error: client("HTTP 401", 401) },
   {
     name: "unauthorized_client",
     status: 400,
@@ -859,35 +862,33 @@ export const corpus: ReadonlyArray<Recorded> = [
     name: "404",
     status: 404,
     body: "Not found",
-    error: passing("unavailable", 404, { detail: "nothing is there, at api.example.com/token" })
+    error: client("HTTP 404", 404, "nothing is there, at api.example.com/token")
   },
   {
     name: "a page for people",
     status: 404,
     headers: { "content-type": "text/html; charset=utf-8" },
     body: "<h1>Not found</h1>",
-    error: passing("unavailable", 404, { detail: "nothing is there, an HTML page, at api.example.com/token" })
+    error: client("HTTP 404", 404, "nothing is there, an HTML page, at api.example.com/token")
   },
   {
     name: "405",
     status: 405,
     body: "",
-    error: passing("unavailable", 405, { detail: "the method is not allowed, at api.example.com/token" })
+    error: client("HTTP 405", 405, "the method is not allowed, at api.example.com/token")
   },
   {
     name: "415",
     status: 415,
     body: { message: "Unsupported Media Type" },
-    error: passing("unavailable", 415, { detail: "Unsupported Media Type, at api.example.com/token" })
+    error: client("HTTP 415", 415, "Unsupported Media Type, at api.example.com/token")
   },
   {
     name: "a redirect",
     status: 302,
     headers: { location: "https://login.example.com" },
     body: "",
-    error: passing("unavailable", 302, {
-      detail: "a redirect to login.example.com/, not followed, at api.example.com/token"
-    })
+    error: client("HTTP 302", 302, "a redirect to login.example.com/, not followed, at api.example.com/token")
   },
 
   // What may have taken effect, its answer lost.

@@ -17,8 +17,10 @@ export class ReauthorizationRequired extends Schema.TaggedError<ReauthorizationR
   key: Schema.String,
   /** `refused`: the authorization server said so; `absent`: nothing is kept and nothing can log in; `forgotten`: logged out meanwhile. */
   reason: Schema.Literal("refused", "absent", "forgotten"),
-  /** The server's error code, such as `invalid_grant` (RFC 6749 section 5.2). */
-  code: Schema.optional(Schema.String)
+  /** The server's error code, such as `invalid_grant` (RFC 6749 section 5.2) or `interaction_required` (OpenID Connect Core section 3.1.2.6). */
+  code: Schema.optional(Schema.String),
+  /** The claims that the server wants the next login to ask for, as JSON: pass them on to `authorize`. */
+  claims: Schema.optional(Schema.String)
 }) {
   override get message() {
     const why = {
@@ -78,11 +80,14 @@ export class TokenSourceDefect extends Schema.TaggedError<TokenSourceDefect>()("
   }
 }
 
-/** Our registration at the authorization server is wrong: fix the configuration, and it heals by itself. */
+/**
+ * Our registration, our credentials or our address of the authorization server are wrong: fix the configuration, and it
+ * heals by itself. It is asked ever more sparsely, up to an hour apart, since providers lock accounts.
+ */
 export class ClientRejected extends Schema.TaggedError<ClientRejected>()("ClientRejected", {
   /** The connection it happened to; absent while the error is still the source's own. */
   key: Schema.optional(Schema.String),
-  /** The server's error code, such as `invalid_client` (RFC 6749 section 5.2). */
+  /** The server's error code, such as `invalid_client` (RFC 6749 section 5.2), or `HTTP 404` where it gave none. */
   code: Schema.String,
   /** The HTTP status, if there was an answer. */
   status: Schema.optional(Schema.Number),
@@ -91,7 +96,7 @@ export class ClientRejected extends Schema.TaggedError<ClientRejected>()("Client
 }) {
   override get message() {
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
-    return `The authorization server does not accept the client${of(this.key)} (${this.code})${detail}`
+    return `The authorization server does not accept our requests${of(this.key)} (${this.code})${detail}; look at the source's options`
   }
 }
 
@@ -168,12 +173,17 @@ export class TokenRejected extends Schema.TaggedError<TokenRejected>()("TokenRej
   override readonly message = "The resource server refused the access token"
 }
 
-/** Raised by a source: the authorization server refused the grant itself, for good (`invalid_grant` and its like). */
+/**
+ * Raised by a source: the authorization server refused the grant itself, for good (`invalid_grant` and its like). Of a
+ * refresh it means that a person has to log in; of a `login` it becomes `ClientRejected`, since nobody else can log in.
+ */
 export class GrantRejected extends Schema.TaggedError<GrantRejected>()("GrantRejected", {
   /** The server's error code. */
   code: Schema.String,
   /** The HTTP status, if there was an answer. */
-  status: Schema.optional(Schema.Number)
+  status: Schema.optional(Schema.Number),
+  /** The claims that the server wants the next login to ask for, as JSON. */
+  claims: Schema.optional(Schema.String)
 }) {
   override get message() {
     return `The authorization server refused the grant (${this.code})`

@@ -15,7 +15,7 @@ import { endpointOption, inTime } from "./TokenEndpointClient.js"
 /** A source that refreshes, and the way a person gets its first tokens in a browser. */
 export interface AuthorizationCode extends TokenSource {
   /** A new address to send the person to, with what `exchange` needs when they come back: keep both in their session. */
-  readonly authorize: Effect.Effect<Authorization>
+  readonly authorize: (login?: LoginOptions) => Effect.Effect<Authorization>
   /**
    * Turns the address that the person came back to into tokens, for the provider's `put`. Checks state and issuer
    * (RFC 9207) first; a person who declined, or an address that answers another request, is a `GrantRejected`.
@@ -24,6 +24,14 @@ export interface AuthorizationCode extends TokenSource {
     callback: string | URL,
     started: Pick<Authorization, "state" | "verifier">
   ) => Effect.Effect<TokenSet, SourceError>
+}
+
+/** What one login asks for beside what all of them do. */
+export interface LoginOptions {
+  /** The claims that `ReauthorizationRequired` or `ClaimsRequired` named, as JSON (OpenID Connect Core section 5.5). */
+  readonly claims?: string | undefined
+  /** More parameters of the login page's address, for this person: `login_hint`, `prompt`. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined
 }
 
 /** One login that a person has been sent to. */
@@ -61,13 +69,15 @@ export const authorizationCode = (
       authorization_response_iss_parameter_supported: issuer !== undefined && options.issuerInCallback === true
     }
 
-    const authorize = Effect.gen(function* () {
+    const authorize = Effect.fnUntraced(function* ({ claims, parameters }: LoginOptions = {}) {
       const state = randomId()
       const verifier = randomId()
       const challenge = yield* Effect.orDie(sha256(verifier))
       const url = new URL(page)
       const fields = {
         ...options.authorizationParameters,
+        ...parameters,
+        ...(claims === undefined ? {} : { claims }),
         ...{ response_type: "code", client_id: clientId, redirect_uri: redirectUri, scope: scopeText(options.scope) },
         ...{ state, code_challenge: challenge, code_challenge_method: "S256" }
       }

@@ -1,5 +1,4 @@
 import type * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
@@ -7,6 +6,7 @@ import type * as OAuth from "oauth4webapi"
 import { type Checks, nested, oneOf, secret, text } from "../model/Options.js"
 import { InvalidOption } from "../model/TokenError.js"
 import { importKey, type PrivateKeyOptions, privateKeyChecks, randomId, sign } from "../transport/SigningKey.js"
+import type { AssertionClock } from "./AssertionClock.js"
 import { library } from "./OAuth2Request.js"
 
 /** Who asks, and how it proves that. */
@@ -51,7 +51,8 @@ export type Authenticate = Effect.Effect<OAuth.ClientAuth, Cause.UnknownExceptio
 /** How the client of `options` proves itself, or the option that is wrong. */
 export const makeAuthentication = (
   options: ClientOptions,
-  audience: string
+  audience: string,
+  clock: AssertionClock
 ): Effect.Effect<Authenticate, InvalidOption> =>
   Effect.gen(function* () {
     const { clientAuthentication, clientId, clientSecret, privateKey } = options
@@ -62,7 +63,7 @@ export const makeAuthentication = (
           expected: "no clientSecret or clientAuthentication beside it"
         })
       }
-      return yield* byAssertion(clientId, privateKey, audience)
+      return yield* byAssertion(clientId, privateKey, audience, clock)
     }
     const method = clientAuthentication ?? (clientSecret === undefined ? "none" : "basic")
     const oauth = yield* library
@@ -75,10 +76,15 @@ export const makeAuthentication = (
 /** Adds nothing: for grants that need no client. */
 export const anonymous: Authenticate = Effect.succeed(() => {})
 
-const byAssertion = Effect.fnUntraced(function* (clientId: string, options: ClientKeyOptions, issuer: string) {
+const byAssertion = Effect.fnUntraced(function* (
+  clientId: string,
+  options: ClientKeyOptions,
+  issuer: string,
+  clock: AssertionClock
+) {
   const key = yield* importKey("privateKey", options)
   return Effect.gen(function* () {
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const now = yield* clock.now
     const assertion = yield* sign(
       key,
       {},

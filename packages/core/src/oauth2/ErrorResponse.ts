@@ -50,14 +50,14 @@ const failureOf = (answer: Answer, options: ErrorOptions): SourceError | undefin
     (told === undefined ? undefined : (own(declared, told) ?? own(MEANINGS, told))) ??
     own(declared, `${status}`) ??
     own(MEANINGS, `${status}`) ??
-    "unavailable"
+    (isElsewhere(answer) ? "client" : "unavailable")
   const code = told === undefined ? undefined : clean(told, answer.secrets, 80)
   const detail = detailOf(answer, code)
   switch (meaning) {
     case "refused":
-      return new GrantRejected({ code: code ?? `HTTP ${status}`, status })
+      return new GrantRejected({ code: code ?? `HTTP ${status}`, status, claims: claimsOf(answer.body) })
     case "client":
-      return new ClientRejected({ code: code ?? "invalid_client", status, detail })
+      return new ClientRejected({ code: code ?? `HTTP ${status}`, status, detail })
     default:
       return new TokenEndpointError({
         reason: meaning === "lost" ? "timeout" : meaning,
@@ -89,6 +89,21 @@ export const isHtml = ({ body, headers }: Answer): boolean =>
   /^text\/html\b/i.test(headers["content-type"] ?? "") ||
   (Predicate.isString(body) && /^\s*<(?:!doctype|html)/i.test(body))
 
+/** Whether no token endpoint answered, but something that will not become one: a redirect, or a page for people. */
+const isElsewhere = (answer: Answer): boolean => {
+  const { status } = answer
+  const isPassing = status === 403 || status === 408 || status === 425
+  return (status >= 300 && status < 400) || (status >= 400 && status < 500 && !isPassing && isHtml(answer))
+}
+
+/** The claims that the next login has to ask for (OpenID Connect Core section 5.5): JSON. */
+const claimsOf = (body: unknown): string | undefined => {
+  const claims = at(body, "claims")
+  return Predicate.isString(claims) && claims.startsWith("{") && claims.length <= MOST_CLAIMS ? claims : undefined
+}
+
+const MOST_CLAIMS = 4_096
+
 const STATUSES: Readonly<Record<number, string>> = {
   404: "nothing is there",
   405: "the method is not allowed",
@@ -117,9 +132,14 @@ export const failsUnless =
 export const safely = <A>(reader: (body: unknown) => A | undefined, body: unknown): A | undefined =>
   Option.getOrUndefined(Option.liftThrowable(reader)(body))
 
-/** Error codes (RFC 6749 section 5.2, RFC 7591 section 3.2.2, RFC 8628 section 3.5, RFC 8693 section 2.2.2, RFC 9449 section 5), then statuses. */
+/** Error codes (RFC 6749 section 5.2, RFC 7591 section 3.2.2, RFC 8628 section 3.5, RFC 8693 section 2.2.2, RFC 9449 section 5, OpenID Connect Core section 3.1.2.6), then statuses. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   invalid_grant: "refused",
+  // A person has to do something.
+  interaction_required: "refused",
+  login_required: "refused",
+  consent_required: "refused",
+  account_selection_required: "refused",
   invalid_client: "client",
   unauthorized_client: "client",
   unsupported_grant_type: "client",
@@ -134,6 +154,10 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   use_dpop_nonce: "unavailable",
   slow_down: "throttled",
   "401": "client",
+  "404": "client",
+  "405": "client",
+  "410": "client",
+  "415": "client",
   "429": "throttled",
   // A gateway gave up waiting for a server that may still be at work, or done.
   "504": "lost",

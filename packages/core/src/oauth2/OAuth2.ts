@@ -3,7 +3,6 @@
 // Must not know of rows, leases and providers.
 
 import type * as HttpClient from "@effect/platform/HttpClient"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -12,8 +11,9 @@ import { InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import { TokenSet } from "../model/TokenSet.js"
 import { type SourceError, TokenSource, traitsOf } from "../model/TokenSource.js"
 import { importKey, type PrivateKeyOptions, randomId, sign } from "../transport/SigningKey.js"
+import type { AssertionClock } from "./AssertionClock.js"
 import { credentialsChecks, jwtBearerChecks, refreshTokenChecks, tokenExchangeChecks } from "./GrantChecks.js"
-import { makeClient, type OAuth2Options, type RefreshOptions, scopeText } from "./OAuth2Client.js"
+import { JWT_BEARER, makeClient, type OAuth2Options, type RefreshOptions, scopeText } from "./OAuth2Client.js"
 
 export type { PrivateKeyOptions } from "../transport/SigningKey.js"
 export * from "./AuthorizationCode.js"
@@ -58,13 +58,9 @@ export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R
   Effect.gen(function* () {
     yield* checkOptions(options, jwtBearerChecks)
     const client = yield* makeClient(options)
-    const assertion = options.assertion ?? (yield* makeSigned(options))
-    const login = Effect.flatMap(assertion, (signed) =>
-      client.grant("urn:ietf:params:oauth:grant-type:jwt-bearer", {
-        assertion: signed,
-        scope: scopeText(options.scope)
-      })
-    )
+    const signed = options.assertion ?? (yield* makeSigned(options, client.clock))
+    const parameters = Effect.map(signed, (assertion) => ({ assertion, scope: scopeText(options.scope) }))
+    const login = client.grant(JWT_BEARER, parameters)
     return yield* TokenSource.make({
       ...traitsOf(options),
       fenced: true,
@@ -136,7 +132,7 @@ export interface Anonymous extends Omit<RefreshOptions, "clientId"> {
 
 const tokenType = (type = "urn:ietf:params:oauth:token-type:access_token") => type
 
-const makeSigned = Effect.fnUntraced(function* (options: Omit<JwtBearerOptions, "assertion">) {
+const makeSigned = Effect.fnUntraced(function* (options: Omit<JwtBearerOptions, "assertion">, clock: AssertionClock) {
   const issuedBy = options.issuedBy ?? options.clientId
   if (options.signingKey === undefined) {
     return yield* new InvalidOption({ option: "signingKey", expected: "a private key, or an assertion instead" })
@@ -151,7 +147,7 @@ const makeSigned = Effect.fnUntraced(function* (options: Omit<JwtBearerOptions, 
     aud: options.assertionAudience ?? options.issuer ?? options.tokenEndpoint
   }
   return Effect.gen(function* () {
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const now = yield* clock.now
     const unique = { jti: randomId(), iat: now, exp: now + Math.ceil(lifetime) }
     return Redacted.make(yield* sign(key, {}, { ...fixed, ...options.claims, ...unique }))
   }).pipe(

@@ -7,6 +7,7 @@ import { TokenSet } from "../model/TokenSet.js"
 import type { SourceError, TraitOptions } from "../model/TokenSource.js"
 import * as Dpop from "../transport/DpopProof.js"
 import { generateKey } from "../transport/SigningKey.js"
+import { type AssertionClock, makeAssertionClock } from "./AssertionClock.js"
 import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
 import { accept, codeOf } from "./ErrorResponse.js"
 import { buildRequest, type Kind, type Parameters, revocationRequest, tokenRequest } from "./OAuth2Request.js"
@@ -45,12 +46,17 @@ export interface RefreshOptions extends OAuth2Options {
 
 /** A client at one authorization server. */
 export interface OAuth2Client {
-  /** Asks for tokens, once; with `proofKey`, for tokens bound to that key. */
-  readonly grant: (
+  /**
+   * Asks for tokens, once; with `proofKey`, for tokens bound to that key. What the server refuses for want of a nonce,
+   * or since our clock is ahead of its own, is asked once more with what it said.
+   */
+  readonly grant: <R = never>(
     grantType: string,
-    parameters: Parameters,
+    parameters: Parameters | Effect.Effect<Parameters, SourceError, R>,
     proofKey?: Redacted.Redacted
-  ) => Effect.Effect<TokenSet, SourceError>
+  ) => Effect.Effect<TokenSet, SourceError, R>
+  /** The time to sign assertions with. */
+  readonly clock: AssertionClock
   /** Asks for newer tokens. */
   readonly refresh: (current: TokenSet) => Effect.Effect<TokenSet, SourceError>
   /** Ends the grant behind these tokens, or the access token where there is no more to end; undefined without an endpoint. */
@@ -75,7 +81,9 @@ export const makeClient = Effect.fnUntraced(function* (
   }
   const { clientId } = options
   const issuer = options.issuer ?? url.href
-  const authenticate = clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, issuer)
+  const clock = makeAssertionClock()
+  const authenticate =
+    clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, issuer, clock)
   const server = {
     ...endpoints,
     issuer,
@@ -120,21 +128,25 @@ export const makeClient = Effect.fnUntraced(function* (
     return answer
   })
 
-  const grant = Effect.fnUntraced(function* (grantType: string, own: Parameters, bound?: Redacted.Redacted) {
-    const parameters = { ...options.parameters, ...own }
+  const grant: OAuth2Client["grant"] = Effect.fnUntraced(function* (grantType, given, bound) {
     const proofKey = dpop
       ? (bound ?? (yield* Effect.mapError(generateKey, () => unbuilt("no proof key could be made"))))
       : bound
-    const attempt = ask(tokenRequest(grantType), parameters, proofKey)
+    const attempt = Effect.flatMap(Effect.isEffect(given) ? given : Effect.succeed(given), (own) =>
+      ask(tokenRequest(grantType), { ...options.parameters, ...own }, proofKey)
+    )
     const known = nonce
     const first = yield* attempt
-    const answer = codeOf(first, options) === "use_dpop_nonce" && nonce !== known ? yield* attempt : first
+    const code = codeOf(first, options)
+    const isEarly = code !== undefined && signed(grantType, options)?.includes(code) === true && clock.follow(first)
+    const answer = isEarly || (code === "use_dpop_nonce" && nonce !== known) ? yield* attempt : first
     const tokens = yield* readAnswer(answer, options, read)
     return proofKey === undefined ? tokens : new TokenSet({ ...tokens, proofKey })
   })
 
   const client: OAuth2Client = {
     ask,
+    clock,
     grant,
     refresh: ({ proofKey, refreshToken, scopes }) => {
       if (refreshToken === undefined) return new GrantRejected({ code: "no_refresh_token" })
@@ -156,5 +168,15 @@ export const makeClient = Effect.fnUntraced(function* (
 /** Scopes as the wire has them. */
 export const scopeText = (scope: string | ReadonlyArray<string> | undefined): string | undefined =>
   scope === undefined || Predicate.isString(scope) ? scope : scope.join(" ")
+
+/** The codes by which an assertion that we sign may be refused for its time: of the client (RFC 7523 section 3.2), or of the grant (3.1). */
+const signed = (
+  grantType: string,
+  { privateKey }: Pick<OAuth2Options, "privateKey">
+): ReadonlyArray<string> | undefined =>
+  grantType === JWT_BEARER ? ["invalid_grant", "invalid_client"] : privateKey && ["invalid_client"]
+
+/** The grant type of RFC 7523 section 2.1. */
+export const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 const unbuilt = (detail: string) => new TokenEndpointError({ reason: "unreachable", detail })

@@ -6,9 +6,10 @@ import { checkOptions } from "../model/Options.js"
 import { type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import type { TokenSet, TokenSetOptions } from "../model/TokenSet.js"
 import { TokenSource, type TraitOptions, traitsOf } from "../model/TokenSource.js"
+import { makeAssertionClock } from "./AssertionClock.js"
 import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
 import { type Build, type EndpointRequest, endpointChecks, makeBuild } from "./EndpointRequest.js"
-import { accept } from "./ErrorResponse.js"
+import { accept, codeOf } from "./ErrorResponse.js"
 import { makeSend } from "./TokenEndpointClient.js"
 import { type AnswerFields, type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
 
@@ -47,10 +48,12 @@ export const make = <A extends TokenSetOptions, I>(
     const { clientId } = options
     const send = yield* makeSend
     const where = (options.refresh ?? options.login)?.url ?? ""
-    const authenticate = clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, where)
+    const clock = makeAssertionClock()
+    const authenticate =
+      clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, where, clock)
     const read = reader(options)
 
-    const ask = Effect.fnUntraced(function* (build: Build, current?: TokenSet) {
+    const askOnce = Effect.fnUntraced(function* (build: Build, current?: TokenSet) {
       const form = new URLSearchParams()
       const headers = new Headers()
       const request = yield* Effect.flatMap(authenticate, (prove) =>
@@ -66,6 +69,14 @@ export const make = <A extends TokenSetOptions, I>(
       const proof = [...form.values(), headers.get("authorization")?.replace(/^Basic /, "") ?? ""]
       return yield* send({ ...request, secrets: [...request.secrets, ...proof.filter((text) => text !== clientId)] })
     })
+
+    /** Once more where the client's assertion was refused since our clock is ahead of the server's. */
+    const ask = (build: Build, current?: TokenSet) =>
+      Effect.flatMap(askOnce(build, current), (first) =>
+        options.privateKey !== undefined && codeOf(first, options) === "invalid_client" && clock.follow(first)
+          ? askOnce(build, current)
+          : Effect.succeed(first)
+      )
 
     const login = options.login === undefined ? undefined : yield* makeBuild("login", options.login)
     const refresh = options.refresh === undefined ? undefined : yield* makeBuild("refresh", options.refresh)

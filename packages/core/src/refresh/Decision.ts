@@ -97,9 +97,9 @@ const replacement = (situation: Situation, row: Row): Decision => {
   const { key, now, owner, source } = situation
   const { tokens } = row
   if (row.dead === true) {
-    const loginRefused = row.failure?.by === "login" && row.failure.tag === "GrantRejected"
-    if (source.login !== undefined && !loginRefused) return login(true)
-    return stop(new ReauthorizationRequired({ key, reason: "refused", code: row.failure?.code }))
+    if (source.login !== undefined) return login(true)
+    const { claims, code } = row.failure ?? {}
+    return stop(new ReauthorizationRequired({ key, reason: "refused", code, claims }))
   }
   const { intentAt } = row
   if (intentAt !== undefined && row.intentOwner !== owner && !isHeld(situation, row)) {

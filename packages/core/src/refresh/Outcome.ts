@@ -43,16 +43,17 @@ const noted = (by: Failure["by"], error: SourceError | TokenSourceDefect): Failu
   reason: error._tag === "TokenEndpointError" ? error.reason : undefined,
   code: error._tag === "TokenSourceDefect" ? undefined : error.code,
   status: error._tag === "TokenSourceDefect" ? undefined : error.status,
-  detail: error._tag === "GrantRejected" ? undefined : error.detail
+  detail: error._tag === "GrantRejected" ? undefined : error.detail,
+  claims: error._tag === "GrantRejected" ? error.claims : undefined
 })
 
 /** The error that a stored failure was, for any process that reads it. */
 export const remembered = (key: string, failure: Failure | undefined, retryAfter?: number): TokenError => {
   if (failure === undefined) return new TokenEndpointError({ key, reason: "unavailable" })
-  const { code, detail, reason, status, tag } = failure
+  const { claims, code, detail, reason, status, tag } = failure
   switch (tag) {
     case "GrantRejected":
-      return new ReauthorizationRequired({ key, reason: "refused", code })
+      return new ReauthorizationRequired({ key, reason: "refused", code, claims })
     case "ClientRejected":
       return new ClientRejected({ key, code: code ?? "unknown", status, detail })
     case "TokenSourceDefect":

@@ -392,7 +392,8 @@ export const Failure = Schema.Struct({
   reason: Schema.optional(Schema.String),
   code: Schema.optional(Schema.String),
   status: Schema.optional(Schema.Number),
-  detail: Schema.optional(Schema.String)
+  detail: Schema.optional(Schema.String),
+  claims: Schema.optional(Schema.String)
 })
 export type Failure = typeof Failure.Type
 

@@ -1,0 +1,256 @@
+import type { HttpClient } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import {
+  ClientRejected,
+  GrantRejected,
+  type InvalidOption,
+  OAuth2,
+  ReauthorizationRequired,
+  TokenEndpoint,
+  TokenProvider,
+  TokenSet,
+  TokenSource
+} from "@evertoken/core"
+import { MemoryTokenStore } from "@evertoken/store-memory"
+import { Duration, Effect, Redacted, TestClock } from "effect"
+import { decodeJwt, exportJWK, generateKeyPair } from "jose"
+import { answering, type Sent } from "./network.js"
+
+const tokenEndpoint = "https://auth.example.com/token"
+const ok = { access_token: "at", expires_in: 3600 }
+const jwk = await generateKeyPair("ES256", { extractable: true }).then(({ privateKey }) => exportJWK(privateKey))
+const key = Redacted.make(JSON.stringify(jwk))
+/** When the server's clock says that it is, in epoch seconds, while ours says 1,000,000. */
+const SERVER = 999_940
+
+/** A provider over one process and one store, and what the network saw. */
+const provider = (
+  source: Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient>,
+  answer: (request: Sent) => Response
+) =>
+  Effect.gen(function* () {
+    yield* TestClock.setTime(1_000_000_000)
+    const sent: Array<Sent> = []
+    const network = answering(sent, answer)
+    const made = TokenProvider.make({ key: "k", source: Effect.provide(source, network) })
+    return { provider: yield* made.pipe(Effect.provide(MemoryTokenStore.layer)), sent }
+  })
+
+describe("a login that is refused", () => {
+  const answer = (code: string) => () => Response.json({ error: code }, { status: 400 })
+
+  for (const code of ["invalid_grant", "access_denied_for_now", "interaction_required"]) {
+    it.scoped(`${code}: is no dead grant; it heals by itself once the credentials are right`, () =>
+      Effect.gen(function* () {
+        let right = false
+        const source = OAuth2.jwtBearer({
+          tokenEndpoint,
+          issuedBy: "robot",
+          signingKey: { key },
+          errors: { access_denied_for_now: "refused" }
+        })
+        const made = yield* provider(source, () => (right ? Response.json(ok) : answer(code)()))
+        const error = yield* Effect.flip(made.provider.get)
+        assert.instanceOf(error, ClientRejected)
+        assert.strictEqual(error.code, code)
+        assert.include(error.message, "the login was refused")
+        assert.isFalse((yield* made.provider.status).reauthorizationRequired)
+        right = true
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(Redacted.value((yield* made.provider.get).value), "at")
+      })
+    )
+  }
+
+  it.scoped("is tried ever more sparsely, up to an hour apart, whoever asks", () =>
+    Effect.gen(function* () {
+      const times: Array<number> = []
+      const login = Effect.clock.pipe(
+        Effect.flatMap((clock) => {
+          times.push(clock.unsafeCurrentTimeMillis())
+          return new GrantRejected({ code: "invalid_grant" })
+        })
+      )
+      const made = yield* TokenProvider.make({ key: "k", source: TokenSource.make({ login }) })
+      for (let minute = 0; minute < 6 * 60 * 6; minute++) {
+        yield* Effect.ignore(made.get)
+        yield* TestClock.adjust("10 seconds")
+      }
+      const rests = times.slice(1).map((time, index) => (time - (times[index] ?? 0)) / 1_000)
+      assert.isAtMost(times.length, 12)
+      for (const [index, rest] of rests.slice(0, 6).entries()) assert.isAtLeast(rest, 4 ** index)
+      assert.isAtLeast(rests.at(-1) ?? 0, 3_600)
+      assert.isAtMost(rests.at(-1) ?? 0, 3_610)
+    }).pipe(Effect.provide(MemoryTokenStore.layer))
+  )
+
+  it.scoped("after a refused refresh: the refresh token is not sent again, the login is", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const refuse = (what: string) =>
+        Effect.suspend(() => {
+          asked.push(what)
+          return new GrantRejected({ code: "invalid_grant" })
+        })
+      const source = TokenSource.make({ login: refuse("login"), refresh: () => refuse("refresh") })
+      const made = yield* TokenProvider.make({ key: "k", source })
+      yield* made.put(TokenSet.make({ refreshToken: "rt" }))
+      for (let attempt = 0; attempt < 3; attempt++) {
+        assert.instanceOf(yield* Effect.flip(made.get), ClientRejected)
+        yield* TestClock.adjust("10 minutes")
+      }
+      assert.deepStrictEqual([asked[0], [...new Set(asked.slice(1))]], ["refresh", ["login"]])
+      assert.isAbove(asked.length, 3)
+    }).pipe(Effect.provide(MemoryTokenStore.layer))
+  )
+})
+
+describe("an assertion", () => {
+  /** Refuses an assertion of its future, as its `Date` says. */
+  const strict =
+    (code: string, name: string) =>
+    ({ form }: Sent) => {
+      const { iat = 0 } = decodeJwt(form[name] ?? "")
+      const date = new Date(SERVER * 1_000).toUTCString()
+      return iat > SERVER
+        ? Response.json({ error: code }, { status: 400, headers: { date } })
+        : Response.json(ok, { headers: { date } })
+    }
+  const clientKey = { clientId: "billing", privateKey: { key } }
+  const rows = [
+    ["invalid_grant", "assertion", OAuth2.jwtBearer({ tokenEndpoint, issuedBy: "robot", signingKey: { key } })],
+    ["invalid_client", "client_assertion", OAuth2.clientCredentials({ tokenEndpoint, ...clientKey })],
+    [
+      "invalid_client",
+      "client_assertion",
+      TokenEndpoint.make({ login: { url: tokenEndpoint, form: {} }, ...clientKey })
+    ]
+  ] as const
+
+  for (const [index, [code, name, source]] of rows.entries()) {
+    it.scoped(`${code}, ${index}: of a clock that is a minute ahead is signed once more by the server's time`, () =>
+      Effect.gen(function* () {
+        const made = yield* provider(source, strict(code, name))
+        assert.strictEqual(Redacted.value((yield* made.provider.get).value), "at")
+        assert.lengthOf(made.sent, 2)
+        yield* made.provider.refresh
+        assert.lengthOf(made.sent, 3, "from then on it is signed by the server's time at once")
+      })
+    )
+  }
+
+  it.scoped("is backdated, so that a clock some seconds ahead costs no request", () =>
+    Effect.gen(function* () {
+      const made = yield* provider(rows[0][2], ({ form }) =>
+        (decodeJwt(form.assertion ?? "").iat ?? 0) > 1_000_000 - 9
+          ? Response.json({ error: "invalid_grant" }, { status: 400 })
+          : Response.json(ok)
+      )
+      yield* made.provider.get
+      assert.lengthOf(made.sent, 1)
+    })
+  )
+
+  it.scoped("that is refused at the same time is not sent again", () =>
+    Effect.gen(function* () {
+      const date = new Date(1_000_000_000).toUTCString()
+      const made = yield* provider(rows[0][2], () =>
+        Response.json({ error: "invalid_grant" }, { status: 400, headers: { date } })
+      )
+      assert.instanceOf(yield* Effect.flip(made.provider.get), ClientRejected)
+      assert.lengthOf(made.sent, 1)
+    })
+  )
+})
+
+describe("a person that is asked for", () => {
+  const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
+  const endpoints = { tokenEndpoint, authorizationEndpoint: "https://auth.example.com/login" }
+  const login = OAuth2.authorizationCode({ ...endpoints, clientId: "app", redirectUri: "https://app.example.com/back" })
+
+  for (const code of ["interaction_required", "login_required", "consent_required", "account_selection_required"]) {
+    it.scoped(`${code}: needs a login, with the claims that the server named, in each process`, () =>
+      Effect.gen(function* () {
+        const made = yield* provider(login, () => Response.json({ error: code, claims }, { status: 400 }))
+        yield* made.provider.put(TokenSet.make({ refreshToken: "rt" }))
+        for (let asking = 0; asking < 2; asking++) {
+          const error = yield* Effect.flip(made.provider.get)
+          assert.instanceOf(error, ReauthorizationRequired)
+          assert.deepStrictEqual([error.reason, error.code, error.claims], ["refused", code, claims])
+        }
+        assert.lengthOf(made.sent, 1)
+        assert.isTrue((yield* made.provider.status).reauthorizationRequired)
+      })
+    )
+  }
+
+  it.scoped("is sent to the login page with the claims, and what is for this person alone", () =>
+    Effect.gen(function* () {
+      const { authorize } = yield* login.pipe(Effect.provide(answering([], () => Response.json(ok))))
+      const { url } = yield* authorize({ claims, parameters: { login_hint: "ada@example.com" } })
+      const { searchParams } = new URL(url)
+      assert.deepStrictEqual([searchParams.get("claims"), searchParams.get("login_hint")], [claims, "ada@example.com"])
+      assert.isNull(new URL((yield* authorize()).url).searchParams.get("claims"))
+    })
+  )
+})
+
+describe("an address that is no token endpoint", () => {
+  const html = { headers: { "content-type": "text/html" } }
+  const rows: ReadonlyArray<readonly [what: string, answer: () => Response, words: string]> = [
+    ["404", () => new Response("", { status: 404 }), "HTTP 404"],
+    ["404 in JSON", () => Response.json({ message: "no route" }, { status: 404 }), "no route"],
+    ["405", () => new Response("", { status: 405 }), "the method is not allowed"],
+    ["415", () => new Response("", { status: 415 }), "the form of the body is not accepted"],
+    [
+      "a redirect",
+      () => new Response("", { status: 302, headers: { location: "https://auth.example.com/login" } }),
+      "auth.example.com/login"
+    ],
+    ["a page for people", () => new Response("<html>Sign in</html>", { status: 400, ...html }), "an HTML page"]
+  ]
+  for (const [what, answer, words] of rows) {
+    it.scoped(`${what}: is said at once, with host, path and status, and asked sparsely`, () =>
+      Effect.gen(function* () {
+        const source = OAuth2.clientCredentials({
+          tokenEndpoint,
+          clientId: "billing",
+          clientSecret: Redacted.make("s")
+        })
+        const made = yield* provider(source, answer)
+        const began = yield* TestClock.currentTimeMillis
+        const error = yield* Effect.flip(made.provider.get)
+        assert.strictEqual(yield* TestClock.currentTimeMillis, began)
+        assert.instanceOf(error, ClientRejected)
+        assert.include(error.message, words)
+        assert.include(error.message, "auth.example.com/token")
+        for (let minute = 0; minute < 60; minute++) {
+          yield* Effect.ignore(made.provider.get)
+          yield* TestClock.adjust(Duration.minutes(1))
+        }
+        assert.isAtMost(made.sent.length, 9)
+      })
+    )
+  }
+
+  const passing = [
+    ["503 with a page", () => new Response("<html>Back soon</html>", { status: 503, ...html })],
+    ["403 with a page", () => new Response("<html>Wait</html>", { status: 403, ...html })]
+  ] as const
+  for (const [what, answer] of passing) {
+    it.scoped(`${what}: is weather`, () =>
+      Effect.gen(function* () {
+        let calls = 0
+        const source = OAuth2.clientCredentials({
+          tokenEndpoint,
+          clientId: "billing",
+          clientSecret: Redacted.make("s")
+        })
+        const made = yield* provider(source, () => (++calls === 1 ? answer() : Response.json(ok)))
+        const got = yield* Effect.fork(made.provider.get)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(Redacted.value((yield* got).value), "at")
+      })
+    )
+  }
+})
