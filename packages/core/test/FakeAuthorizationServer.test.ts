@@ -73,7 +73,7 @@ describe("all grants that core speaks", () => {
       const { app, authorizationEndpoint, on, server } = make()
       const redirectUri = "https://app.example.com/callback"
       const source = yield* on(OAuth2.authorizationCode({ ...app, authorizationEndpoint, redirectUri }))
-      const started = yield* source.authorize
+      const started = yield* source.authorize()
       const callback = server.visit(started.url)
       const stolen = { ...started, verifier: Redacted.make("another") }
       assert.deepInclude(yield* Effect.flip(source.exchange(callback, stolen)), { code: "invalid_grant" })
