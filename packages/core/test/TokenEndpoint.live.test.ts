@@ -26,20 +26,22 @@ describe("an app's own backend", () => {
       }).pipe(withStore)
   )
 
-  it.scopedLive("a dead grant whose login is refused too ends with a typed error, and its refresh token is sent no more", () =>
-    Effect.gen(function* () {
-      const { paths, url } = yield* backend({
-        "/login": [401, { message: "Wrong password" }],
-        "/refresh": [401, { message: "Unauthorized" }]
-      })
-      const provider = yield* TokenProvider.make({ key: "robot", source: sourceOf(url) })
-      yield* provider.put(TokenSet.make({ accessToken: "at1", refreshToken: "rt1", expiresIn: "1 hour" }))
-      for (let call = 0; call < 5; call++) {
-        const error = yield* Effect.flip(provider.refresh)
-        assert.deepInclude(error, { _tag: "ClientRejected", key: "robot", code: "HTTP 401", status: 401 })
-      }
-      assert.deepStrictEqual([paths[0], [...new Set(paths.slice(1))]], ["/refresh", ["/login"]])
-    }).pipe(withStore)
+  it.scopedLive(
+    "a dead grant whose login is refused too ends with a typed error, and its refresh token is sent no more",
+    () =>
+      Effect.gen(function* () {
+        const { paths, url } = yield* backend({
+          "/login": [401, { message: "Wrong password" }],
+          "/refresh": [401, { message: "Unauthorized" }]
+        })
+        const provider = yield* TokenProvider.make({ key: "robot", source: sourceOf(url) })
+        yield* provider.put(TokenSet.make({ accessToken: "at1", refreshToken: "rt1", expiresIn: "1 hour" }))
+        for (let call = 0; call < 5; call++) {
+          const error = yield* Effect.flip(provider.refresh)
+          assert.deepInclude(error, { _tag: "ClientRejected", key: "robot", code: "HTTP 401", status: 401 })
+        }
+        assert.deepStrictEqual([paths[0], [...new Set(paths.slice(1))]], ["/refresh", ["/login"]])
+      }).pipe(withStore)
   )
 
   it.scopedLive("a body that says ERROR with 200 is an error, and nothing of it is kept", () =>
