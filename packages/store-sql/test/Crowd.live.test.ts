@@ -62,9 +62,13 @@ onEach(
             PROCESSES * KEYS.length
           )
           assert.deepStrictEqual([sum(({ fresh }) => fresh.waited), sum(({ fresh }) => fresh.statements)], [0, 0])
-          // They met, and no driver stood still for it: what waited were the sleeps of the store.
+          // They met, no statement failed for it, and no driver stood still: what waited were the sleeps of the store.
           assert.isAbove(
             sum(({ busy }) => busy),
+            0
+          )
+          assert.strictEqual(
+            sum(({ errors }) => errors),
             0
           )
           assert.isTrue(counted.every(({ patience }) => patience <= 2))
@@ -112,6 +116,7 @@ const decode = Schema.decodeUnknownSync(
       refreshed: Schema.Number,
       failed: Schema.Array(Schema.String),
       busy: Schema.Number,
+      errors: Schema.Number,
       patience: Schema.Number,
       fresh: Schema.Struct({ gets: Schema.Number, waited: Schema.Number, statements: Schema.Number })
     })

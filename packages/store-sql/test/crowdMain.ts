@@ -6,7 +6,7 @@ import { SqlClient } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { OAuth2, RefreshPolicy, type TokenProvider, TokenProviders } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Effect, Exit, Layer, Redacted, Runtime, Schema } from "effect"
+import { Effect, Exit, Layer, Metric, MetricState, Redacted, Runtime, Schema } from "effect"
 
 const Settings = Schema.parseJson(
   Schema.Struct({
@@ -23,8 +23,9 @@ const Settings = Schema.parseJson(
 export interface Counted {
   readonly refreshed: number
   readonly failed: ReadonlyArray<string>
-  /** How often the file was locked by another process. */
+  /** How often the file was locked by another process, and how many statements failed for good. */
   readonly busy: number
+  readonly errors: number
   /** Milliseconds for which the driver may stop the process when it is. */
   readonly patience: number
   readonly fresh: { readonly gets: number; readonly waited: number; readonly statements: number }
@@ -91,7 +92,11 @@ const main = Effect.gen(function* () {
     )
   yield* Effect.forEach(lines, (line) => Effect.forEach(line, refresh, { discard: true }), { concurrency: "unbounded" })
   const [pragma] = yield* sql<{ timeout: number }>`PRAGMA busy_timeout`.unprepared
-  const counted: Counted = { refreshed, failed, busy, patience: pragma?.timeout ?? -1, fresh }
+  const metrics = yield* Metric.snapshot
+  const told = metrics.find(({ metricKey }) => metricKey.name === "evertoken_store_errors")
+  const errors =
+    told !== undefined && MetricState.isCounterState(told.metricState) ? Number(told.metricState.count) : -1
+  const counted: Counted = { refreshed, failed, busy, errors, patience: pragma?.timeout ?? -1, fresh }
   process.stdout.write(`${JSON.stringify(counted)}\n`)
 })
 
