@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { SqlClient } from "@effect/sql"
 import { Authority, clients } from "@evertoken/authority"
 import type { Verb } from "@evertoken/client/api"
 import { TokenStore } from "@evertoken/core"
@@ -8,6 +10,7 @@ import { TokenCipher } from "@evertoken/core/encryption"
 import { parseSettings, Server, type Settings } from "@evertoken/server"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { ConfigProvider, Context, type Duration, Effect, Layer, Redacted } from "effect"
+import { mysql, type Database as TestDatabase } from "../../store-sql/test/Database.js"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { newApiKey } from "../src/config/ApiKeys.js"
 import * as Database from "../src/config/Database.js"
@@ -23,6 +26,21 @@ export const caller = (name: string, verbs: ReadonlyArray<Verb>, keys: ReadonlyA
   const { hash, key } = newApiKey()
   return { key, setting: { name, hash, keys, verbs } }
 }
+
+/** The URL of a database that nothing else uses, which is gone afterwards. */
+export const ownDatabase = ({ name, open }: TestDatabase) =>
+  Effect.gen(function* () {
+    const { connect, url } = yield* open
+    if (name !== mysql.name) return url
+    const own = `evertoken_${randomUUID().replaceAll("-", "")}`
+    const ask = (use: (sql: SqlClient.SqlClient) => Effect.Effect<unknown, unknown>) =>
+      Effect.provide(Effect.flatMap(SqlClient.SqlClient, use), connect({ maxConnections: 1 }))
+    yield* Effect.acquireRelease(
+      ask((sql) => sql`CREATE DATABASE ${sql(own)}`.unprepared),
+      () => Effect.ignore(ask((sql) => sql`DROP DATABASE ${sql(own)}`.unprepared))
+    )
+    return Object.assign(new URL(url), { pathname: `/${own}` }).href
+  })
 
 interface StartOptions {
   readonly lifetime?: Duration.DurationInput

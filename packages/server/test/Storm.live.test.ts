@@ -9,7 +9,7 @@ import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { type Proxy, proxyTo } from "../../store-sql/test/Proxy.js"
 import * as ServiceDatabase from "../src/config/Database.js"
 import { run } from "./Bin.js"
-import { caller, calling, endpoint, environment, folder } from "./Service.js"
+import { caller, calling, endpoint, environment, folder, ownDatabase } from "./Service.js"
 
 /** `EVERTOKEN_STORM_ROUNDS=10` (`npm run storm`) is the long form, in which packets are lost for 15 s each time. */
 const rounds = Number(process.env.EVERTOKEN_STORM_ROUNDS ?? 1)
@@ -19,21 +19,10 @@ const HEALED = rounds === 1 ? 60_000 : 10_000
 const KEYS = Array.from({ length: 20 }, (_, at) => `tenant-${at}/app`)
 
 /** A database of its own behind a wire, and its URL through the wire. */
-const behindWire = ({ name, open }: Database) =>
+const behindWire = (database: Database) =>
   Effect.gen(function* () {
-    const { connect, url } = yield* open
-    const through = new URL(url)
-    if (name === mysql.name) {
-      const own = `evertoken_storm_${Math.random().toString(36).slice(2, 10)}`
-      const ask = (use: (sql: SqlClient.SqlClient) => Effect.Effect<unknown, unknown>) =>
-        Effect.provide(Effect.flatMap(SqlClient.SqlClient, use), connect({ maxConnections: 1 }))
-      yield* Effect.acquireRelease(
-        ask((sql) => sql`CREATE DATABASE ${sql(own)}`.unprepared),
-        () => Effect.ignore(ask((sql) => sql`DROP DATABASE ${sql(own)}`.unprepared))
-      )
-      through.pathname = `/${own}`
-    }
-    const wire = yield* proxyTo(through.hostname, Number(through.port || (name === mysql.name ? 3306 : 5432)))
+    const through = new URL(yield* ownDatabase(database))
+    const wire = yield* proxyTo(through.hostname, Number(through.port || (database === mysql ? 3306 : 5432)))
     through.hostname = "127.0.0.1"
     through.port = String(wire.port)
     return { wire, url: through.href }
