@@ -109,9 +109,9 @@ onEach(
           assert.deepStrictEqual([settled.intentOwner, settled.leaseOwner, settled.failures], [undefined, undefined, 0])
           const events = [...(yield* Fiber.join(seen))].map(({ _tag }) => _tag)
           assert.deepStrictEqual(
-          events.filter((one) => one === "Replayed" || one === "InDoubt"),
-          []
-        )
+            events.filter((one) => one === "Replayed" || one === "InDoubt"),
+            []
+          )
         })
     )
 

@@ -40,8 +40,9 @@ export interface RefreshPolicyOptions {
    */
   readonly ahead?: Schedule.Schedule<unknown, AccessToken> | undefined
   /**
-   * Spaces the attempts after a passing failure, for all processes together. Once it ends, callers fail at once and
-   * an attempt is made after 30 seconds, then a minute, and so on up to every five minutes.
+   * Spaces the attempts after a passing failure, for all processes together. Once it ends, an attempt is made after 30
+   * seconds, then a minute, and so on up to every five minutes. A caller waits for the next attempt where that comes
+   * within its `wait`, and fails at once where it does not.
    * @default exponential from 1 second to 5 minutes, jittered
    */
   readonly retry?: Schedule.Schedule<unknown, TokenError> | undefined
