@@ -31,6 +31,7 @@ describe("P8: a schedule of retries that has ended", () => {
   it.scoped("a caller fails at once where the next attempt comes later than that", () =>
     Effect.gen(function* () {
       const { caller, posts } = yield* asked("20 seconds")
+      assert.isNotNull(caller.unsafePoll())
       assert.instanceOf(yield* Effect.flip(Fiber.join(caller)), TokenEndpointError)
       assert.strictEqual(posts(), 1)
     }).pipe(Effect.provide(MemoryTokenStore.layer))
