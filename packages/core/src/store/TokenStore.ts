@@ -424,7 +424,9 @@ const encodeFailure = (failure: Failure): string => {
   const { by, status, tag } = failure
   const short = (text: string | undefined) => (typeof text === "string" ? text.slice(0, MOST_TEXT) : undefined)
   const told = { reason: short(failure.reason), code: short(failure.code), detail: short(failure.detail) }
-  const noted = writeFailure({ by, tag, ...told, status: Number.isFinite(status) ? status : undefined })
+  // Half of it would be no JSON.
+  const claims = (failure.claims?.length ?? 0) > MOST_CLAIMS ? undefined : failure.claims
+  const noted = writeFailure({ by, tag, ...told, claims, status: Number.isFinite(status) ? status : undefined })
   return ascii(Option.getOrElse(noted, () => JSON.stringify({ by, tag })))
 }
 
@@ -433,6 +435,7 @@ const ascii = (json: string): string =>
   json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 const MOST_TEXT = 1_000
+const MOST_CLAIMS = 4_096
 const UNKNOWN_WAIT = Duration.toMillis("30 seconds")
 const STATEMENT = Duration.seconds(10)
 const MOST_TRIES = 10
