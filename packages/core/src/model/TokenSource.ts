@@ -20,7 +20,7 @@ import {
   positive
 } from "./Options.js"
 import type { SourceLimits } from "./SourceLimits.js"
-import { type ClientRejected, type GrantRejected, InvalidOption, type TokenEndpointError } from "./TokenError.js"
+import { ClientRejected, GrantRejected, InvalidOption, TokenEndpointError } from "./TokenError.js"
 import type { TokenSet } from "./TokenSet.js"
 
 /** Where tokens come from: `login` makes them from nothing, `refresh` from the current ones. Either may be absent. */
@@ -37,6 +37,10 @@ export interface TokenSource {
 
 /** What a source may fail with. */
 export type SourceError = GrantRejected | TokenEndpointError | ClientRejected
+
+/** Whether `error` is one that a source may fail with. */
+export const isSourceError = (error: unknown): error is SourceError =>
+  error instanceof GrantRejected || error instanceof TokenEndpointError || error instanceof ClientRejected
 
 /** What the authorization server behind a source is like; the refresh protocol obeys it. Durations are resolved. */
 export interface SourceTraits {

@@ -4,11 +4,11 @@ import type * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
 import { GrantRejected, InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import { TokenSet } from "../model/TokenSet.js"
-import type { SourceError, TraitOptions } from "../model/TokenSource.js"
+import { isSourceError, type SourceError, type TraitOptions } from "../model/TokenSource.js"
 import * as Dpop from "../transport/DpopProof.js"
 import { generateKey } from "../transport/SigningKey.js"
 import { type AssertionClock, makeAssertionClock } from "./AssertionClock.js"
-import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
+import { anonymous, type ClientOptions, makeAuthentication, type Proof } from "./ClientAuthentication.js"
 import { accept, codeOf } from "./ErrorResponse.js"
 import { buildRequest, type Kind, type Parameters, revocationRequest, tokenRequest } from "./OAuth2Request.js"
 import { type Answer, endpointOption, makeSend } from "./TokenEndpointClient.js"
@@ -62,7 +62,7 @@ export interface OAuth2Client {
   /** Ends the grant behind these tokens, or the access token where there is no more to end; undefined without an endpoint. */
   readonly revoke: ((tokens: TokenSet) => Effect.Effect<void, SourceError>) | undefined
   /** Any request as this client. */
-  readonly ask: (kind: Kind, parameters: Parameters) => Effect.Effect<Answer, TokenEndpointError>
+  readonly ask: (kind: Kind, parameters: Parameters) => Effect.Effect<Answer, SourceError>
 }
 
 /** A client of options that were checked. Takes the `HttpClient`. Without a `clientId` it asks as nobody. */
@@ -70,7 +70,7 @@ export const makeClient = Effect.fnUntraced(function* (
   options: Omit<RefreshOptions, "clientId"> & { readonly clientId?: string | undefined },
   endpoints: Partial<OAuth.AuthorizationServer> = {}
 ) {
-  const { clientSecret, dpop = false, scope, scopeOnRefresh = "omit" } = options
+  const { dpop = false, scope, scopeOnRefresh = "omit" } = options
   const url = yield* endpointOption("tokenEndpoint", options.tokenEndpoint)
   const revocation = options.revocationEndpoint
   if (scopeOnRefresh === "explicit" && scope === undefined) {
@@ -82,7 +82,7 @@ export const makeClient = Effect.fnUntraced(function* (
   const { clientId } = options
   const issuer = options.issuer ?? url.href
   const clock = makeAssertionClock()
-  const authenticate =
+  const authentication =
     clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, issuer, clock)
   const server = {
     ...endpoints,
@@ -94,30 +94,22 @@ export const makeClient = Effect.fnUntraced(function* (
   const read = readFields(options)
   let nonce: string | undefined
 
-  const build = (kind: Kind, parameters: Parameters) =>
-    Effect.flatMap(authenticate, (authentication) =>
-      buildRequest(kind, {
-        server,
-        clientId: clientId ?? "nobody",
-        authentication,
-        parameters,
-        headers: options.headers,
-        secrets: [clientSecret]
-      })
-    )
+  const build = (kind: Kind, parameters: Parameters, { prove, secrets }: Proof) =>
+    buildRequest(kind, {
+      ...{ server, clientId: clientId ?? "nobody", parameters, headers: options.headers },
+      ...{ authentication: prove, secrets }
+    })
 
-  // What cannot be signed or sent shows here, and not at the first refresh.
+  // What cannot be sent shows here, and not at the first refresh.
   yield* Effect.mapError(
-    authenticate,
-    () => new InvalidOption({ option: "privateKey", expected: "a private key that may be used to sign" })
-  )
-  yield* Effect.mapError(
-    build(tokenRequest("client_credentials"), {}),
+    Effect.flatMap(anonymous.proof, (proof) => build(tokenRequest("client_credentials"), {}, proof)),
     () => new InvalidOption({ option: "headers", expected: "HTTP headers, authorization not among them" })
   )
 
   const ask = Effect.fnUntraced(function* (kind: Kind, parameters: Parameters, proofKey?: Redacted.Redacted) {
-    const request = yield* Effect.mapError(build(kind, parameters), () => unbuilt("the request could not be signed"))
+    const request = yield* Effect.flatMap(authentication.proof, (proof) => build(kind, parameters, proof)).pipe(
+      Effect.mapError((error) => (isSourceError(error) ? error : unbuilt("the request could not be signed")))
+    )
     if (proofKey === undefined) return yield* send(request)
     const { method, url } = request
     const proof = yield* Effect.mapError(Dpop.proof(proofKey, { method, url, nonce }), () =>
@@ -139,7 +131,8 @@ export const makeClient = Effect.fnUntraced(function* (
     const first = yield* attempt
     const code = codeOf(first, options)
     const isEarly = code !== undefined && signed(grantType, options)?.includes(code) === true && clock.follow(first)
-    const answer = isEarly || (code === "use_dpop_nonce" && nonce !== known) ? yield* attempt : first
+    const isOld = code === "invalid_client" && !isEarly && authentication.next()
+    const answer = isEarly || isOld || (code === "use_dpop_nonce" && nonce !== known) ? yield* attempt : first
     const tokens = yield* readAnswer(answer, options, read)
     return proofKey === undefined ? tokens : new TokenSet({ ...tokens, proofKey })
   })

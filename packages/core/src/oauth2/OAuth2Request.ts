@@ -31,7 +31,7 @@ export interface Build {
   readonly parameters: Parameters
   readonly headers: Readonly<Record<string, string>> | undefined
   /** The client's secrets, beside the parameters' own. */
-  readonly secrets: ReadonlyArray<Redacted.Redacted | undefined>
+  readonly secrets: ReadonlyArray<string>
 }
 
 /** Which request to build. */
@@ -109,9 +109,10 @@ const formOf = (parameters: Parameters): URLSearchParams => {
 }
 
 const secretsOf = (build: Build, body: URLSearchParams, headers: Readonly<Record<string, string>>) => {
-  const opened = [...build.secrets, ...Object.values(build.parameters)].flatMap((value) =>
+  const given = Object.values(build.parameters).flatMap((value) =>
     value === undefined || Predicate.isString(value) ? [] : [`${Redacted.value(value)}`]
   )
+  const opened = [...build.secrets, ...given].filter((secret) => secret !== "")
   const made = [body.get("client_assertion") ?? "", (headers.authorization ?? "").replace(/^Basic /, "")]
   return [...made, ...opened, ...opened.map(encodeURIComponent)]
 }

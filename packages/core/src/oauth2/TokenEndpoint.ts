@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { checkOptions } from "../model/Options.js"
 import { type InvalidOption, TokenEndpointError } from "../model/TokenError.js"
 import type { TokenSet, TokenSetOptions } from "../model/TokenSet.js"
-import { TokenSource, type TraitOptions, traitsOf } from "../model/TokenSource.js"
+import { isSourceError, TokenSource, type TraitOptions, traitsOf } from "../model/TokenSource.js"
 import { makeAssertionClock } from "./AssertionClock.js"
 import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
 import { type Build, type EndpointRequest, endpointChecks, makeBuild } from "./EndpointRequest.js"
@@ -49,34 +49,36 @@ export const make = <A extends TokenSetOptions, I>(
     const send = yield* makeSend
     const where = (options.refresh ?? options.login)?.url ?? ""
     const clock = makeAssertionClock()
-    const authenticate =
+    const authentication =
       clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, where, clock)
     const read = reader(options)
 
     const askOnce = Effect.fnUntraced(function* (build: Build, current?: TokenSet) {
       const form = new URLSearchParams()
       const headers = new Headers()
-      const request = yield* Effect.flatMap(authenticate, (prove) =>
+      const request = yield* Effect.flatMap(authentication.proof, ({ prove }) =>
         Effect.tryPromise(async () => {
           await prove({ issuer: where }, { client_id: clientId ?? "" }, form, headers)
           return build({ form, headers }, current)
         })
       ).pipe(
-        Effect.mapError(
-          () => new TokenEndpointError({ reason: "unreachable", detail: "the request could not be built" })
+        Effect.mapError((error) =>
+          isSourceError(error)
+            ? error
+            : new TokenEndpointError({ reason: "unreachable", detail: "the request could not be built" })
         )
       )
       const proof = [...form.values(), headers.get("authorization")?.replace(/^Basic /, "") ?? ""]
       return yield* send({ ...request, secrets: [...request.secrets, ...proof.filter((text) => text !== clientId)] })
     })
 
-    /** Once more where the client's assertion was refused since our clock is ahead of the server's. */
+    /** Once more with another secret, or by the server's clock, where the client's proof was refused. */
     const ask = (build: Build, current?: TokenSet) =>
-      Effect.flatMap(askOnce(build, current), (first) =>
-        options.privateKey !== undefined && codeOf(first, options) === "invalid_client" && clock.follow(first)
-          ? askOnce(build, current)
-          : Effect.succeed(first)
-      )
+      Effect.flatMap(askOnce(build, current), (first) => {
+        const isRefused = codeOf(first, options) === "invalid_client"
+        const isEarly = isRefused && options.privateKey !== undefined && clock.follow(first)
+        return isEarly || (isRefused && authentication.next()) ? askOnce(build, current) : Effect.succeed(first)
+      })
 
     const login = options.login === undefined ? undefined : yield* makeBuild("login", options.login)
     const refresh = options.refresh === undefined ? undefined : yield* makeBuild("refresh", options.refresh)

@@ -12,7 +12,7 @@ import { Fence } from "../model/Fence.js"
 import { ClientRejected, GrantRejected, TokenEndpointError, TokenSourceDefect } from "../model/TokenError.js"
 import { refreshDuration, refreshes } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
-import type { SourceError, TokenSource } from "../model/TokenSource.js"
+import { isSourceError, type SourceError, type TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/TokenStore.js"
 import { instant, type Lease } from "./Lease.js"
 import { isInDoubt } from "./Outcome.js"
@@ -130,7 +130,5 @@ const count = (by: Failure["by"], answer: Answer) => {
   return Metric.increment(Metric.tagged(refreshes, "outcome", outcome))
 }
 
-const isSourceError = (error: unknown): error is SourceError =>
-  error instanceof GrantRejected || error instanceof TokenEndpointError || error instanceof ClientRejected
 const nameOf = (cause: unknown): string => (Predicate.isError(cause) ? cause.name : typeof cause)
 const CUT_OFF = new TokenEndpointError({ reason: "disconnected", detail: "the request was interrupted" })
