@@ -534,8 +534,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "believe any number as a time to wait",
     file: freshness,
-    find: "const least = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0",
-    replace: "const least = asked",
+    find: "Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0)",
+    replace: "asked)",
     test: ["packages/core/test/Bounds.test.ts", "a time to wait that is no time"]
   },
   {
