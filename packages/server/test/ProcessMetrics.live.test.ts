@@ -12,8 +12,10 @@ describe("the metrics of the process", () => {
       while (performance.now() < until);
       yield* Effect.sleep("100 millis")
       assert.isAtLeast(Number((yield* lag)?.value), 0.35)
-      yield* Effect.sleep("200 millis")
-      assert.isBelow(Number((yield* lag)?.value), 0.35)
+      // A busy machine lets it stand still for as long, but not each time.
+      const next = Effect.delay(lag, "200 millis")
+      const later = yield* Effect.repeat(next, { until: (sample) => Number(sample?.value) < 0.35, times: 50 })
+      assert.isBelow(Number(later?.value), 0.35)
     })
   )
 
