@@ -22,6 +22,8 @@ export class World {
   readonly failovers: Array<number> = []
   /** When nobody reached the store. */
   readonly outages: Array<{ readonly how: string; readonly from: number; readonly to: number }> = []
+  /** What a store of this history is doing, outside of its time: it stands still until that is over. */
+  pending: Promise<void> | undefined
   readonly trace: Array<string> | undefined
   private readonly machines = new Set<Machine>()
   private readonly heap: Array<Event> = []
@@ -55,7 +57,7 @@ export class World {
   /** Lets everything happen up to true time `until`, or to the first violation. */
   run(until: number): void {
     for (;;) {
-      if (this.violation !== undefined) return
+      if (this.violation !== undefined || this.pending !== undefined) return
       const machine = this.pick()
       if (machine !== undefined) {
         this.steps++
