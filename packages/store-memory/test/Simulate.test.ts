@@ -82,7 +82,7 @@ describe("simulate", () => {
   it.live("a store that keeps what it is told passes", () =>
     simulate(
       Effect.map(MemoryTokenStore.backend(), (backend) => ({ backend })),
-      { histories: 10 }
+      { histories: 6 }
     )
   )
 

@@ -1,34 +1,16 @@
-import { Statement } from "@effect/sql"
 import { assert, it } from "@effect/vitest"
 import { TokenProvider, TokenSet, TokenStore } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Clock, Effect, Layer, Redacted } from "effect"
 import { mysql, onEach, postgres, sqliteFile } from "./Database.js"
 import { rotatingGrant } from "./Grant.js"
+import { withClock } from "./SetClock.js"
 
-/** What each database says that the time is; the statements must say it in these words. */
-const NOW = [
-  "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint",
-  "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
-  "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000)"
-]
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DUE = Array.from({ length: 20 }, (_, at) => `due ${at}`)
 /** Milliseconds that a busy machine may take on top. */
 const BUSY = 8_000
-
-/** Runs with a database whose clock is ahead by so much, as its own statements see it. */
-const withClock =
-  (clock: { ahead: number }) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Statement.withTransformer(self, (statement, sql) =>
-      Effect.sync(() => {
-        const [text, values] = statement.compile()
-        const moved = NOW.reduce((text, now) => text.replaceAll(now, `(${now} + ${clock.ahead})`), text)
-        return moved === text ? statement : sql.unsafe(moved, values)
-      })
-    )
 
 onEach(
   (name) => `a database whose clock is set, on ${name}`,

@@ -50,7 +50,8 @@ export const simulate = <E, R>(
       const play = Effect.gen(function* () {
         const store = yield* open
         const runtime = yield* Effect.runtime<never>()
-        return yield* Effect.promise(() => new History(nth, store, runtime).play())
+        const clock = yield* Effect.clock
+        return yield* Effect.promise(() => new History(nth, store, runtime, clock).play())
       })
       const broken = yield* Effect.scoped(play)
       if (broken !== undefined) return yield* new ContractBroken({ message: `seed ${nth}: ${broken}` })
@@ -78,13 +79,14 @@ class History {
     FakeTokenSource.make({ canLogin: false, expiresIn: "2 minutes", takes: "100 millis", replayWindow: "5 minutes" })
   )
   private readonly processes: ReadonlyArray<Process>
-  private behind = 0
+  private apart: number | undefined
   private isCalm = false
 
   constructor(
     seed: number,
     private readonly store: StoreUnderTest,
-    private readonly runtime: Runtime.Runtime<never>
+    private readonly runtime: Runtime.Runtime<never>,
+    private readonly clock: Clock.Clock
   ) {
     this.dice = new Dice(seed)
     this.world = new World(this.dice, true)
@@ -274,8 +276,10 @@ class History {
       const clock = { ...Clock.make(), unsafeCurrentTimeMillis: () => now, currentTimeMillis: Effect.succeed(now) }
       return Runtime.runPromiseExit(this.runtime)(Effect.withClock(does, clock))
     }
-    const ahead = this.world.now - this.behind
-    this.behind = this.world.now
+    // Such a clock goes on by itself.
+    const apart = this.world.now - this.clock.unsafeCurrentTimeMillis()
+    const ahead = apart - (this.apart ?? apart)
+    this.apart = apart
     return Runtime.runPromiseExit(this.runtime)(Effect.zipRight(setBack(-ahead), does))
   }
 
