@@ -22,11 +22,21 @@ export type Verdict = "accepted" | "rejected" | "nonce" | Refusal
 export const isDoubtful = ({ status }: TokenResponse, rejected: ((answer: Answer) => boolean) | undefined): boolean =>
   rejected !== undefined || status === 401 || status === 403
 
-/** Judges an answer: 401 is a rejection, unless it says `insufficient_scope`; `rejected` may find more, never less. */
-export const judge = (
-  response: TokenResponse,
-  rejected: ((answer: Answer) => boolean) | undefined
-): Effect.Effect<Verdict> => {
+/** What a caller knows of its API's answers. */
+export interface Judges {
+  readonly rejected?: ((answer: Answer) => boolean) | undefined
+  readonly accepted?: ((answer: Answer) => boolean) | undefined
+}
+
+/** Judges an answer: 401 is a rejection, unless it says `insufficient_scope`; `rejected` finds more, `accepted` takes away. */
+export const judge = (response: TokenResponse, { accepted, rejected }: Judges): Effect.Effect<Verdict> =>
+  Effect.flatMap(first(response, rejected), (verdict) =>
+    verdict !== "rejected" || accepted === undefined
+      ? Effect.succeed(verdict)
+      : Effect.map(says(accepted, response), (isGood) => (isGood ? "accepted" : verdict))
+  )
+
+const first = (response: TokenResponse, rejected: Judges["rejected"]): Effect.Effect<Verdict> => {
   const { status } = response
   if (status === 401 || status === 403) {
     const challenges = challengesOf(response)
@@ -43,7 +53,8 @@ export const judge = (
       )
     }
   }
-  return rejected === undefined ? accepted : ask(response, rejected)
+  if (rejected === undefined) return Effect.succeed("accepted")
+  return Effect.map(says(rejected, response), (isRejected) => (isRejected ? "rejected" : "accepted"))
 }
 
 /** What the server would take, as far as it said. */
@@ -51,7 +62,7 @@ export const challengesOf = (response: TokenResponse): ReadonlyArray<Challenge> 
   parseChallenges(response.headers["www-authenticate"] ?? "")
 
 /** Asks without the body first: most predicates look at it in few cases. */
-const ask = (response: TokenResponse, rejected: (answer: Answer) => boolean): Effect.Effect<Verdict> =>
+const says = (predicate: (answer: Answer) => boolean, response: TokenResponse): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { headers, status } = response
     let looked = false
@@ -59,12 +70,7 @@ const ask = (response: TokenResponse, rejected: (answer: Answer) => boolean): Ef
       looked = true
       return ""
     }
-    const verdict = rejected({ status, headers, body: look })
-    if (!looked) return verdict ? refused : accepted
-    return Effect.map(response.peek, (body) =>
-      rejected({ status, headers, body: () => body }) ? "rejected" : "accepted"
-    )
+    const answer = predicate({ status, headers, body: look })
+    if (!looked) return Effect.succeed(answer)
+    return Effect.map(response.peek, (body) => predicate({ status, headers, body: () => body }))
   })
-
-const accepted: Effect.Effect<Verdict> = Effect.succeed("accepted")
-const refused: Effect.Effect<Verdict> = Effect.succeed("rejected")

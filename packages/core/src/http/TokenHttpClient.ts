@@ -80,6 +80,10 @@ export const TokenHttpClient = {
   withoutRetry: <A, E, R>(calls: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(calls, TokenUse, "attach"),
 
+  /** Runs calls with a token that their answers say nothing of: the caller gets each as it is, and the token stays in use. */
+  withoutRejection: <A, E, R>(calls: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.provideService(calls, TokenUse, "trust"),
+
   /** Runs calls without a token. */
   withoutToken: <A, E, R>(calls: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(calls, TokenUse, "none"),

@@ -2,10 +2,12 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { AccessToken } from "../model/AccessToken.js"
-import { type Checks, func } from "../model/Options.js"
+import { type Checks, type DurationOption, duration, func } from "../model/Options.js"
 import { type InvalidOption, type TokenError, TokenRejected } from "../model/TokenError.js"
 import type { TokenProvider } from "../provider/TokenProvider.js"
 import { prepared } from "../transport/HttpClientInternals.js"
@@ -23,16 +25,29 @@ import { Refusal } from "./UnauthorizedReason.js"
 export interface RepairOptions extends OriginOptions, HeaderOptions {
   /**
    * Finds rejections that are not a 401: a body that says so, a gateway's 404. It adds to the default, which is 401
-   * without `insufficient_scope`, and cannot take from it. It may be called twice for one answer.
+   * without `insufficient_scope`. It may be called twice for one answer.
    */
   readonly rejected?: ((answer: Answer) => boolean) | undefined
+  /**
+   * Finds rejections that say nothing of the token: a 401 for a wrong PIN, a locked account. The caller gets them as they
+   * are; they cost no refresh and no second request. It may be called twice for one answer.
+   */
+  readonly accepted?: ((answer: Answer) => boolean) | undefined
+  /**
+   * How long a new token may take until each server of the API knows it. A refused token that is younger is sent again
+   * after a pause, as often as that takes, before it is replaced.
+   * @default "0 seconds"
+   */
+  readonly settles?: DurationOption | undefined
 }
 
 /** What each option of both has to be. */
 export const repairChecks = {
   ...originChecks,
   ...headerChecks,
-  rejected: func("a function from an answer to true or false")
+  rejected: func("a function from an answer to true or false"),
+  accepted: func("a function from an answer to true or false"),
+  settles: duration
 } satisfies Checks<RepairOptions>
 
 type HttpError = HttpClientError.HttpClientError
@@ -50,6 +65,7 @@ export const makeRepair = <E>(
 ): Effect.Effect<HttpClient.HttpClient.With<HttpError | E>, InvalidOption> =>
   Effect.gen(function* () {
     const { rejected } = options
+    const settles = Duration.toMillis(options.settles ?? Duration.zero)
     const origins = yield* resolveOrigins(options)
     const header = yield* makeHeader(options)
     const bare = prepared(client)
@@ -96,14 +112,16 @@ export const makeRepair = <E>(
 
     const assess = (hop: Hop): Effect.Effect<Judged> =>
       hop.carried && isDoubtful(hop.response, rejected)
-        ? Effect.map(judge(hop.response, rejected), (verdict) => ({ ...hop, verdict }))
+        ? Effect.map(judge(hop.response, options), (verdict) => ({ ...hop, verdict }))
         : Effect.succeed({ ...hop, verdict: "accepted" })
 
     /** One request with a valid token; what is refused is repaired as the policy allows. */
-    const call = (request: Request, repairs: boolean): Effect.Effect<Hop, HttpError | TokenError> =>
+    const call = (request: Request, use: Use): Effect.Effect<Hop, HttpError | TokenError> =>
       Effect.flatMap(provider.get, (token) =>
         Effect.flatMap(attempt(request, token), (first) =>
-          first.verdict === "accepted" ? Effect.succeed(first) : repair(request, repairs, token, first)
+          first.verdict === "accepted" || (use === "trust" && first.verdict === "rejected")
+            ? Effect.succeed(first)
+            : repair(request, use === "repair", token, first)
         )
       )
 
@@ -115,7 +133,9 @@ export const makeRepair = <E>(
       first: Judged
     ): Effect.Effect<Hop, HttpError | TokenError> => {
       let last = first
-      const settle = (token: AccessToken): Effect.Effect<Hop, TokenRejected> => {
+      /** The token that `last` is the answer to. */
+      let carried = token
+      const settle = (token: AccessToken): Effect.Effect<Hop, TokenRejected | HttpError> => {
         const { verdict } = last
         if (verdict === "accepted") return Effect.succeed(last)
         const challenges = challengesOf(last.response)
@@ -124,20 +144,36 @@ export const makeRepair = <E>(
         if (!repairs) {
           return Effect.zipRight(provider.reject(token), refuse(last, Refusal.WithoutRetry({ challenges })))
         }
-        if (canReplay(request.body)) return new TokenRejected()
+        if (canReplay(request.body)) return resend(token)
         const renewed = Effect.zipRight(provider.reject(token), Effect.ignore(provider.get))
         return Effect.zipRight(renewed, refuse(last, Refusal.BodyNotReplayable({ challenges })))
       }
+      /** Sends the same token again while it is so new that not each server may know it. */
+      const resend = (token: AccessToken): Effect.Effect<Hop, TokenRejected | HttpError> =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const left = token.obtainedAt + settles - now
+          // A clock that went back does not make it new for longer.
+          if (left <= 0 || left > settles) return new TokenRejected()
+          return last.response.discard.pipe(
+            Effect.zipRight(Effect.sleep(Math.min(left, Math.max(settles / PAUSES, SHORTEST_PAUSE)))),
+            Effect.zipRight(attempt(request, token)),
+            Effect.flatMap((judged) => {
+              last = judged
+              return settle(token)
+            })
+          )
+        })
       return settle(token).pipe(
         Effect.catchTag("TokenRejected", () =>
           // It asks for the token again: the one that was refused, or one that came meanwhile and is tried at no cost.
           provider.use((current) =>
-            current === token && last === first
+            current === carried
               ? Effect.fail(new TokenRejected())
               : last.response.discard.pipe(
                   Effect.zipRight(attempt(request, current)),
                   Effect.flatMap((judged) => {
                     last = judged
+                    carried = current
                     return settle(current)
                   })
                 )
@@ -170,18 +206,12 @@ export const makeRepair = <E>(
       )
 
     /** One request and the redirects it leads to, each judged by its own origin. */
-    const visit = (
-      request: Request,
-      repairs: boolean,
-      count: number
-    ): Effect.Effect<Response, HttpError | TokenError> =>
-      Effect.flatMap(origins.has(request) ? call(request, repairs) : stray(request), ({ follows, response }) => {
+    const visit = (request: Request, use: Use, count: number): Effect.Effect<Response, HttpError | TokenError> =>
+      Effect.flatMap(origins.has(request) ? call(request, use) : stray(request), ({ follows, response }) => {
         response.redirects = count
         if (!follows || response.status < 300 || response.status >= 400) return Effect.succeed(response)
         return Effect.flatMap(redirected(request, response, count), (next) =>
-          next === undefined
-            ? Effect.succeed(response)
-            : Effect.zipRight(response.discard, visit(next, repairs, count + 1))
+          next === undefined ? Effect.succeed(response) : Effect.zipRight(response.discard, visit(next, use, count + 1))
         )
       })
 
@@ -189,7 +219,7 @@ export const makeRepair = <E>(
       Effect.flatMap(TokenUse, (use): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError | E> => {
         const request = origins.resolve(given)
         const ours = use !== "none" && !(header.name in request.headers) && origins.has(request)
-        if (ours) return Effect.mapError(visit(request, use === "repair", 0), (error) => tell(error, request))
+        if (ours) return Effect.mapError(visit(request, use, 0), (error) => tell(error, request))
         const sent = request === given ? plain : bare.execute(request)
         if (use === "none" || header.name in request.headers) return sent
         return Effect.flatMap(sent, (response) =>
@@ -201,6 +231,9 @@ export const makeRepair = <E>(
     )
   })
 
+/** What is done with a token that is attached. */
+type Use = "repair" | "attach" | "trust"
+
 interface Judged extends Hop {
   readonly verdict: Verdict
 }
@@ -211,6 +244,10 @@ const refuse = (hop: Hop, refusal: Refusal): Effect.Effect<Hop> => {
   hop.response.refusal = refusal
   return Effect.succeed(hop)
 }
+
+/** How often a token is sent while it settles, at most. */
+const PAUSES = 8
+const SHORTEST_PAUSE = 100
 
 const originOf = (request: Request): string =>
   Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: ({ origin }) => origin })
