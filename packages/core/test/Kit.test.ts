@@ -17,12 +17,13 @@ import {
   assertPosts,
   assertSameToken,
   FakeAuthorizationServer,
+  FakeClock,
   FakeResourceServer,
   FakeTokenProvider,
   FakeTokenSource
 } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Clock, Effect, Layer, Redacted, Stream } from "effect"
+import { Clock, Effect, Fiber, Layer, Redacted, Schedule, Stream, TestClock } from "effect"
 
 describe("FakeResourceServer", () => {
   for (const refuses of ["status", "body", "redirect"] as const) {
@@ -182,4 +183,59 @@ describe("assertions that cannot pass by accident", () => {
     }
     assert.throws(() => assertNoSecret("a log", []), AssertionFailed)
   })
+})
+
+describe("FakeClock", () => {
+  const clock = FakeClock.make()
+  const at = Effect.map(Clock.currentTimeMillis, (millis) => millis / 1_000)
+
+  it.live("wakes each sleeper at its own instant, in order, and goes on to where it was told", () =>
+    Effect.gen(function* () {
+      const woke: Array<number> = []
+      const sleeps = (seconds: number) =>
+        Effect.zipRight(
+          Effect.sleep(seconds * 1_000),
+          Effect.map(at, (at) => woke.push(at))
+        )
+      const all = yield* Effect.fork(Effect.all([sleeps(3), sleeps(1), sleeps(2)], { concurrency: "unbounded" }))
+      const late = yield* Effect.fork(sleeps(9))
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual([woke, yield* at, [...(yield* TestClock.sleeps())]], [[1, 2, 3], 4, [9_000]])
+      yield* Fiber.join(all)
+      yield* Fiber.interrupt(late)
+      assert.deepStrictEqual([...(yield* TestClock.sleeps())], [])
+      yield* TestClock.setTime(10_000)
+      assert.strictEqual(yield* at, 10)
+    }).pipe(Effect.withClock(clock))
+  )
+
+  it.live("where it is set, the wall clock steps, and sleeps take as long as they do", () =>
+    Effect.gen(function* () {
+      const steady = yield* Clock.currentTimeNanos
+      const sleeping = yield* Effect.fork(Effect.sleep("10 seconds"))
+      yield* TestClock.adjust("5 seconds")
+      clock.setBack("1 hour")
+      assert.strictEqual(yield* at, 15 - 3_600)
+      yield* TestClock.adjust("4 seconds")
+      assert.isNull(sleeping.unsafePoll())
+      clock.setAhead("2 hours")
+      yield* TestClock.adjust("1 second")
+      assert.isNotNull(sleeping.unsafePoll())
+      assert.strictEqual(yield* at, 20 + 3_600)
+      assert.strictEqual((yield* Clock.currentTimeNanos) - steady, 10_000_000_000n)
+    }).pipe(Effect.withClock(clock))
+  )
+
+  it.live("lets what wakes do all its work before the next one wakes", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      const look = Effect.zipRight(
+        Effect.promise(() => new Response("x").text()),
+        Effect.sync(() => looks++)
+      )
+      yield* Effect.fork(Effect.repeat(look, Schedule.spaced("1 minute")))
+      yield* TestClock.adjust("1 day")
+      assert.strictEqual(looks, 1 + 24 * 60)
+    }).pipe(Effect.withClock(FakeClock.make()))
+  )
 })
