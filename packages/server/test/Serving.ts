@@ -24,8 +24,8 @@ export const memory = (pid: number): number | undefined => {
   }
 }
 
-/** The bin at work before a real authorization server, on SQLite, its log as JSON. */
-export const serving = Effect.gen(function* () {
+/** The bin at work before a real authorization server, on SQLite unless `database` is another, its log as JSON. */
+export const servingOn = Effect.fnUntraced(function* ({ callers = [], database }: ServingOptions = {}) {
   const authority = yield* Authority.make({ lifetime: "5 minutes" })
   const port = yield* freePort
   const admin = caller("admin", ["read", "put", "forget", "watch", "metrics"])
@@ -35,12 +35,12 @@ export const serving = Effect.gen(function* () {
       { key: "billing", grant: "client_credentials", ...endpoint(authority, "billing") },
       { key: "*", grant: "refresh_token", ...endpoint(authority, "app") }
     ],
-    callers: [admin.setting],
+    callers: [admin.setting, ...callers],
     rate: { requests: 100_000, per: "1 second" }
   }
   const env = {
     ...environment,
-    DATABASE_URL: `file:${join(yield* folder, "tokens.db")}`,
+    DATABASE_URL: database ?? `file:${join(yield* folder, "tokens.db")}`,
     EVERTOKEN_CONFIG: JSON.stringify(config)
   }
   const bin = yield* run([], env)
@@ -48,3 +48,11 @@ export const serving = Effect.gen(function* () {
   const url = `http://127.0.0.1:${port}`
   return { authority, bin, env, call: calling(url, admin.key), key: Redacted.value(admin.key), url }
 })
+
+export const serving = servingOn()
+
+interface ServingOptions {
+  readonly database?: string
+  /** Beside one that may do everything. */
+  readonly callers?: ReadonlyArray<unknown>
+}

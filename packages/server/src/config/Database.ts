@@ -3,9 +3,7 @@ import { Socket } from "node:net"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { SqlClient } from "@effect/sql"
-import { MysqlClient } from "@effect/sql-mysql2"
-import { PgClient } from "@effect/sql-pg"
-import { SqliteClient } from "@effect/sql-sqlite-node"
+import type { SqliteClientConfig } from "@effect/sql-sqlite-node/SqliteClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -36,7 +34,7 @@ export const layer = (
     if (use === "look") return Layer.mapError(lookAt(fileOf(text)), () => broken)
     return Layer.unwrapEffect(
       Effect.try({
-        try: () => SqliteClient.layer({ filename: ownFile(fileOf(text)) }),
+        try: () => sqlite({ filename: ownFile(fileOf(text)) }),
         catch: () => new SettingsError({ setting, problem: "expected a file, such as file:tokens.db" })
       })
     ).pipe(Layer.mapError(() => broken))
@@ -52,25 +50,42 @@ const STATEMENT = 10_000
 /** Milliseconds of silence after which a connection is probed. */
 const PROBE = 10_000
 
-const postgres = (url: string) => {
-  const options = { connectTimeout: CONNECT, applicationName: "evertoken", stream: probed }
-  const limited = PgClient.layer({ ...options, url: Redacted.make(withQuery(url, { statement_timeout: STATEMENT })) })
-  // A pooler may refuse settings of the session; then its own have to do.
-  return Layer.catchAll(limited, (error) =>
-    Predicate.hasProperty(error.cause, "code") && error.cause.code === "08P01"
-      ? PgClient.layer({ ...options, url: Redacted.make(url) })
-      : Layer.fail(error)
+/** A layer of a driver, which is loaded where it is needed: each takes its time, and one of three is enough. */
+const loaded = <Driver, A, E>(driver: () => Promise<Driver>, make: (driver: Driver) => Layer.Layer<A, E>) =>
+  Layer.unwrapEffect(Effect.map(Effect.promise(driver), make))
+
+const sqlite = (options: SqliteClientConfig) =>
+  loaded(
+    () => import("@effect/sql-sqlite-node/SqliteClient"),
+    (SqliteClient) => SqliteClient.layer(options)
   )
-}
+
+const postgres = (url: string) =>
+  loaded(
+    () => import("@effect/sql-pg/PgClient"),
+    (PgClient) => {
+      const options = { connectTimeout: CONNECT, applicationName: "evertoken", stream: probed }
+      const address = withQuery(url, { statement_timeout: STATEMENT })
+      const limited = PgClient.layer({ ...options, url: Redacted.make(address) })
+      // A pooler may refuse settings of the session; then its own have to do.
+      return Layer.catchAll(limited, (error) =>
+        Predicate.hasProperty(error.cause, "code") && error.cause.code === "08P01"
+          ? PgClient.layer({ ...options, url: Redacted.make(url) })
+          : Layer.fail(error)
+      )
+    }
+  )
 
 const probed = () => new Socket().setKeepAlive(true, PROBE)
 
 const mysql = (url: string) =>
-  MysqlClient.layer({
-    url: Redacted.make(
-      withQuery(url.replace(/^mariadb:/, "mysql:"), { connectTimeout: CONNECT, keepAliveInitialDelay: PROBE })
-    )
-  })
+  loaded(
+    () => import("@effect/sql-mysql2/MysqlClient"),
+    (MysqlClient) => {
+      const settings = { connectTimeout: CONNECT, keepAliveInitialDelay: PROBE }
+      return MysqlClient.layer({ url: Redacted.make(withQuery(url.replace(/^mariadb:/, "mysql:"), settings)) })
+    }
+  )
 
 /** `address` with settings for what it does not set itself; as it is where it is no URL. */
 const withQuery = (address: string, settings: Readonly<Record<string, number>>): string => {
@@ -121,7 +136,7 @@ export const isAbsent = (setting: string, address: Redacted.Redacted): Effect.Ef
 /** Opened for writing, since a reader of its own would leave files behind; then nothing can be written. */
 const lookAt = (filename: string) =>
   Layer.tap(
-    SqliteClient.layer({ filename, disableWAL: true }),
+    sqlite({ filename, disableWAL: true }),
     (context) => Context.get(context, SqlClient.SqlClient)`PRAGMA query_only = 1`.unprepared
   )
 
