@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
@@ -114,12 +115,30 @@ const tokensOf = ({ by, current, source }: Request, answer: TokenSet, sentAt: nu
   const lifetime = source.traits.refreshTokenLifetime
   const tokens = new TokenSet({
     ...fresh,
-    // A token that says it ended before it was asked for: one of the clocks is wrong, so its end counts as unknown.
-    expiresAt: fresh.expiresAt !== undefined && fresh.expiresAt <= sentAt ? undefined : fresh.expiresAt,
+    expiresAt: endOf(by, fresh, current, sentAt),
     refreshTokenExpiresAt:
       fresh.refreshTokenExpiresAt ?? (fresh.refreshToken && lifetime && sentAt + Duration.toMillis(lifetime))
   })
   return Either.right(by === "refresh" && current !== undefined ? tokens.following(current) : tokens)
+}
+
+/**
+ * When a new token ends. Where the answer is silent, it lives as long as the one before it. A login that is answered with
+ * the token that was there already puts off no end; a refresh that is, extends it.
+ */
+const endOf = (
+  by: Failure["by"],
+  fresh: TokenSet,
+  current: TokenSet | undefined,
+  sentAt: number
+): number | undefined => {
+  // A token that says it ended before it was asked for: one of the clocks is wrong, so its end counts as not said.
+  const said = fresh.expiresAt !== undefined && fresh.expiresAt > sentAt ? fresh.expiresAt : undefined
+  if (current?.hasAccessToken !== true || current.expiresAt === undefined) return said
+  const { expiresAt, obtainedAt = expiresAt } = current
+  const isSame = Equal.equals(fresh.accessToken, current.accessToken)
+  if (isSame && by === "login" && expiresAt > sentAt) return Math.min(said ?? expiresAt, expiresAt)
+  return said ?? (obtainedAt < expiresAt ? sentAt + expiresAt - obtainedAt : undefined)
 }
 
 const count = (by: Failure["by"], answer: Answer) => {

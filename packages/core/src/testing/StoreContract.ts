@@ -1,5 +1,5 @@
 // testing/: What tests of applications and of stores need.
-// May import store/ and model/.
+// May import provider/, oauth2/, transport/, store/ and model/.
 // Must not know of test runners, networks and Node.
 
 import { clocks } from "./ClockCases.js"
