@@ -572,5 +572,19 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: 'const asked = judged.response.headers["dpop-nonce"] ?? nonces.get(origin)',
     replace: "const asked = nonces.get(origin)",
     test: ["packages/core/test/TokenHttpClient.dpop.test.ts", "nonce of its own answer"]
+  },
+  // K6: after the end.
+  {
+    name: "end with a refresh under way",
+    file: engine,
+    find: "const landed = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void",
+    replace: "const landed = Effect.void"
+  },
+  {
+    name: "a wait goes on after the end began",
+    file: entries,
+    find: "hint: (millis) => (isOver() ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : hint(entry, millis)),",
+    replace: "hint: (millis) => hint(entry, millis),",
+    test: ["packages/core/test/TokenProviders.test.ts", "P6: closing ends the wait"]
   }
 ]

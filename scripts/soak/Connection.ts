@@ -7,4 +7,5 @@ import { type Layer, Redacted } from "effect"
 export const connection = (url: string): Layer.Layer<SqlClient.SqlClient, unknown> =>
   url.startsWith("file:")
     ? SqliteClient.layer({ filename: url.slice("file:".length) })
-    : PgClient.layer({ url: Redacted.make(url), connectTimeout: "30 seconds" })
+    : // As long as a busy machine needs; what connects while the wire is held waits for all of it once that is mended.
+      PgClient.layer({ url: Redacted.make(url), connectTimeout: "10 seconds" })

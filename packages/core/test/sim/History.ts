@@ -42,6 +42,8 @@ export type Happening =
   | { readonly do: "get"; readonly p: number; readonly k: number; readonly patience: number | undefined }
   | { readonly do: "use" | "refresh" | "reject" | "put" | "forget"; readonly p: number; readonly k: number }
   | { readonly do: "crash"; readonly p: number; readonly down: number }
+  /** Its scope is closed, as at the end of a program that is stopped in good order. */
+  | { readonly do: "close"; readonly p: number; readonly down: number }
   | { readonly do: "trap"; readonly p: number; readonly at: Operation; readonly phase: Phase; readonly down: number }
   | { readonly do: "pause" | "sleep"; readonly p: number; readonly for: number }
   | { readonly do: "clock"; readonly p: number; readonly by: number }
@@ -126,6 +128,7 @@ const happening = FastCheck.oneof(
   { weight: 2, arbitrary: FastCheck.record({ do: pick("reject" as const), p: process, k: key }) },
   { weight: 2, arbitrary: FastCheck.record({ do: pick("put" as const, "forget" as const), p: process, k: key }) },
   { weight: 1, arbitrary: FastCheck.record({ do: pick("crash" as const), p: process, down: spell }) },
+  { weight: 1, arbitrary: FastCheck.record({ do: pick("close" as const), p: process, down: spell }) },
   {
     weight: 3,
     arbitrary: FastCheck.record({

@@ -90,6 +90,23 @@ export class Ledger {
   }
 
   private readonly kept = new Map<Machine, Map<string, number>>()
+  private readonly ends = new Map<Machine, number>()
+
+  /** It ended in good order: what had come back to it is saved, if the store let it. */
+  closed(machine: Machine): void {
+    this.ends.set(machine, this.world.now)
+    for (const { at, key, machine: whose, minted } of this.answers) {
+      const row = this.row(key)
+      const isSaved = this.installed.has(minted.access.value) || row.refresh !== minted.from?.value
+      if (whose !== machine || isSaved || Math.max(row.removedAt, row.putAt) >= at) continue
+      if (this.world.outages.some(({ to }) => to >= at) || this.world.failovers.some((lost) => lost >= at)) continue
+      if (!troubled(machine, at)) this.fail(`P4: ${machine.name} closed, and ${minted.refresh.value} was not saved`)
+    }
+  }
+
+  isClosed(machine: Machine): boolean {
+    return this.ends.has(machine)
+  }
 
   put(key: string, { generation, payload }: PutRow): void {
     const row = this.row(key)
@@ -296,8 +313,10 @@ export class Ledger {
       ({ from: start, how, to }) =>
         how === "silent" && to >= from && !now.machine.missed.some((missed) => missed >= start && missed <= to)
     )
-    if (answeredAt === undefined) return steps || unseen || troubled(machine, from)
-    return steps || unseen || (troubled(machine, from) && !couldSave(machine, answeredAt, now.at))
+    // What ended in good order had the time to save.
+    const isTroubled = this.ends.has(machine) ? befallen(machine, from) : troubled(machine, from)
+    if (answeredAt === undefined) return steps || unseen || isTroubled
+    return steps || unseen || (isTroubled && !couldSave(machine, answeredAt, now.at))
   }
 
   /** Whether both clocks of the machine were wrong about how long it slept. */
@@ -390,8 +409,10 @@ export interface Presentation {
 }
 
 /** Whether anything befell the machine since `from` that explains an answer or a save that got lost. */
-export const troubled = (machine: Machine, from: number): boolean =>
-  machine.dead || machine.freezes.some(({ to }) => to >= from) || machine.troubles.some(({ to }) => to >= from)
+export const troubled = (machine: Machine, from: number): boolean => machine.dead || befallen(machine, from)
+
+const befallen = (machine: Machine, from: number): boolean =>
+  machine.freezes.some(({ to }) => to >= from) || machine.troubles.some(({ to }) => to >= from)
 
 /** Whether the machine, once it had an answer, was well for as long as it needs to save it. */
 const couldSave = (machine: Machine, from: number, to: number): boolean => {

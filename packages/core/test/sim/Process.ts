@@ -1,6 +1,7 @@
 import {
   ClientRejected,
   GrantRejected,
+  type ProviderClosed,
   type RefreshPolicy,
   type SourceError,
   SourceLimits,
@@ -15,7 +16,7 @@ import {
 import type { TokenCipher } from "@evertoken/core/encryption"
 import type { StoredRow, TokenChange, TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Clock, Duration, Effect, Queue, Redacted, Schedule, Scope, Stream } from "effect"
+import { Clock, Duration, Effect, Exit, Queue, Redacted, Schedule, Scope, Stream } from "effect"
 import type { Grants, Minted } from "../../src/testing/Grants.js"
 import { EPOCH, Machine, type World } from "../../src/testing/World.js"
 import type { Defect, Operation, Phase, Sealing, ServerFault, Setup, StoreFault, StoreOperation } from "./History.js"
@@ -197,6 +198,7 @@ export class Network {
     const { world } = this
     const { random } = world
     return Effect.async<A, Error>((resume) => {
+      if (this.ledger.isClosed(machine)) world.fail(`P6: ${machine.name} asks the store for a ${op} after its end`)
       if (process.springs(machine, op, "before")) return
       const out = this.outage !== undefined && world.now < this.outage.until ? this.outage.how : undefined
       const how = out ?? process.storeFault(op)
@@ -267,6 +269,7 @@ export class Network {
   ): Effect.Effect<TokenSet, SourceError> {
     const { authority, ledger, world } = this
     return Effect.async((resume) => {
+      if (ledger.isClosed(machine)) world.fail(`P6: ${machine.name} sends a ${by} after its end`)
       if (process.springs(machine, "post", "before")) return
       const presentation = ledger.post(machine, key, by, presented, askedAt)
       const how = this.faultOfServer()
@@ -352,6 +355,9 @@ export class Process {
   /** A handle of each key that was taken at the start. */
   providers: Array<TokenProvider["Type"]> = []
   private pool: TokenProviders["Type"] | undefined
+  private scope: Scope.CloseableScope | undefined
+  /** Whether its end began. */
+  isClosing = false
   hints: Queue.Queue<TokenChange> | undefined
   deafUntil = 0
   storeFaults: Array<{
@@ -384,17 +390,20 @@ export class Process {
     const { idle, limited } = network.setup
     this.providers = []
     this.pool = undefined
+    this.scope = undefined
+    this.isClosing = false
     machine.run(
       Effect.gen(this, function* () {
+        const scope = yield* Scope.make()
         const limits = limited ? yield* SourceLimits.make({ concurrency: 1, rate: 3 }) : undefined
         const pool = yield* TokenProviders.make({
           source: (key) => network.sourceOf(this, machine, key, limits),
           policy: this.unreliable(this.policy),
           idle: idle === undefined ? Duration.infinity : `${idle} seconds`
-        }).pipe(Effect.provideService(TokenStore, store), Scope.extend(yield* Scope.make()))
+        }).pipe(Effect.provideService(TokenStore, store), Scope.extend(scope))
         const providers: Array<TokenProvider["Type"]> = []
         for (let index = 0; index < network.setup.keys; index++) providers.push(yield* pool.of(keyOf(index)))
-        Object.assign(this, { pool, providers })
+        Object.assign(this, { pool, providers, scope })
       })
     )
     return machine
@@ -404,13 +413,13 @@ export class Process {
   ask<A, E>(
     k: number,
     call: (provider: TokenProvider["Type"]) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E> | undefined {
+  ): Effect.Effect<A, E | ProviderClosed> | undefined {
     const { pool } = this
     const provider = this.providers[k]
     if (pool === undefined || provider === undefined || !this.isUp) return undefined
     return this.network.world.random.int(2) === 0
       ? call(provider)
-      : Effect.flatMap(Effect.orDie(pool.of(provider.key)), call)
+      : Effect.flatMap(Effect.catchTag(pool.of(provider.key), "NoSource", Effect.die), call)
   }
 
   private unreliable(policy: RefreshPolicy): RefreshPolicy {
@@ -435,6 +444,33 @@ export class Process {
       world.log(`p${this.index} starts again`)
       this.start(skew)
     })
+  }
+
+  /** Ends in good order, and starts again later. */
+  close(down: number): void {
+    const { machine, scope } = this
+    const { ledger, world } = this.network
+    if (!this.isUp || scope === undefined || this.isClosing) return
+    this.isClosing = true
+    world.log(`${machine.name} closes`)
+    const closed = Effect.sync(() => {
+      world.log(`${machine.name} is closed`)
+      ledger.closed(machine)
+      // Whatever still goes on in it would be seen at the store or the token endpoint.
+      world.after(LINGERS, () => {
+        if (!machine.dead) this.crash(down)
+      })
+    })
+    machine.run(Effect.zipRight(Scope.close(scope, Exit.void), closed))
+    const from = world.now
+    const check = (allowed: number): void =>
+      world.after(allowed, () => {
+        if (machine.dead || ledger.isClosed(machine)) return
+        const due = from + CLOSES + machine.frozenSince(from)
+        if (world.now < due) return check(due - world.now)
+        world.fail(`P6: ${machine.name} does not close`)
+      })
+    check(CLOSES)
   }
 
   /** Whether a trap kills the process here. */
@@ -482,3 +518,6 @@ const brief = (answer: unknown): string => {
 }
 
 const STATEMENT = 10_000
+/** A flight that lasts as long as one may, and what is to be saved after it: each statement as slow as one may be. */
+const CLOSES = 120_000
+const LINGERS = 15_000

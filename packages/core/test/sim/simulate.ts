@@ -110,6 +110,9 @@ class Simulation {
       case "crash":
         process.crash(what.down)
         return
+      case "close":
+        process.close(what.down)
+        return
       case "trap":
         process.traps.push(what)
         return
@@ -195,6 +198,7 @@ class Simulation {
       process.policyFault = undefined
       process.traps = []
       process.deafUntil = 0
+      if (process.isUp && process.isClosing) process.machine.crash()
       if (!process.isUp) process.start(process.machine.skew)
     }
     world.run(world.now + HEALED)
@@ -268,10 +272,12 @@ class Simulation {
     const asked = process?.ask(k, (provider) => provider[what])
     let result: { readonly at: number; readonly exit: Exit.Exit<AccessToken, TokenError> } | undefined
     if (process === undefined || asked === undefined) return () => result
-    const { machine } = process
+    const { isClosing, machine } = process
     const started = world.now
     const seen = this.seenBy(machine, k)
     const { idle = Number.POSITIVE_INFINITY } = this.history.setup
+    // What a process has let go of it does not know any more, so that it cannot tell that the store lost commits.
+    if (world.failovers.length > 0 && started >= seen.lastAt + idle * 1_000) seen.newest = -1
     const isKept = started < seen.rejectedAt + idle * 1_000
     const before = { newest: seen.newest, rejected: isKept ? seen.rejected : undefined }
     const call = `${machine.name} ${what} #${this.calls++}`
@@ -285,6 +291,12 @@ class Simulation {
         else this.refused(k, exit, started)
       })
     )
+    if (isClosing) {
+      world.after(1_000, () => {
+        if (result !== undefined || machine.dead || machine.frozenSince(started) > 0) return
+        world.fail(`P6: ${call} waits although the end began`)
+      })
+    }
     if (patience !== undefined) {
       world.after(patience, () => {
         if (result !== undefined || machine.dead) return
