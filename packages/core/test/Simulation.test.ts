@@ -21,10 +21,12 @@ describe("what was found once and stays mended", () => {
   )
   found(
     "P1: a lease whose answer came late is renewed before anything is presented",
-    { lease: 3, login: true, skews: [0, 0] },
-    [0, { do: "get", p: 0, k: 0, patience: undefined }],
-    [4, { do: "store", p: "all", how: "slow", at: "lease", for: 60_000 }],
-    [60_000, { do: "get", p: 0, k: 0, patience: undefined }]
+    { lease: 3, latency: 50, skews: [0, 0] },
+    [1_000, { do: "refresh", p: 0, k: 0 }],
+    [50, { do: "pause", p: 0, for: 10_000 }],
+    [12_000, { do: "refresh", p: 0, k: 0 }],
+    [50, { do: "pause", p: 0, for: 10_000 }],
+    [20_000, { do: "get", p: 1, k: 0, patience: undefined }]
   )
   found(
     "P6: a refresh in a process that knows nothing yet is answered within the wait, also where the store is silent",
