@@ -188,7 +188,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "a save that fails drops the pair",
     file: savings,
     find: "      slot.unsaved = { ...unsaved, late: true }\n",
-    replace: "      slot.unsaved = undefined\n"
+    replace: "      slot.unsaved = undefined\n",
+    test: ["packages/core/test/TokenProvider.test.ts", "P4: where saving fails"]
   },
   {
     name: "cache failures for ever",
@@ -373,16 +374,17 @@ export const mutations: ReadonlyArray<Mutation> = [
     replace: 'return Either.left(new TokenEndpointError({ reason: "unreachable" }))'
   },
   {
-    name: "believe whatever a source answers",
+    name: "take garbage of a source for a request that did nothing",
     file: exchanging,
-    find: "if (!(value instanceof TokenSet)) return defect(",
-    replace: "if (false) return defect("
+    find: 'if (!(value instanceof TokenSet)) return defect("gave no TokenSet; make it with TokenSet.make")',
+    replace: 'if (!(value instanceof TokenSet)) return Either.left(new TokenEndpointError({ reason: "unreachable" }))'
   },
   {
     name: "nobody goes on to save",
     file: requesting,
     find: "return Effect.ensuring(saved(slot, record, by, held), keepSaving(slot))",
-    replace: "return saved(slot, record, by, held)"
+    replace: "return saved(slot, record, by, held)",
+    test: ["packages/core/test/Lease.test.ts", "P4: an outage of the store"]
   },
   {
     name: "let a store that throws end the attempt",
@@ -401,13 +403,15 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "put through an older handle only there",
     file: engine,
     find: "const entry = standing(given)\n    const { key, removals } = entry",
-    replace: "const entry = given\n    const { key, removals } = entry"
+    replace: "const entry = given\n    const { key, removals } = entry",
+    test: ["packages/core/test/OrdersSeeds1.test.ts", ""]
   },
   {
     name: "log out through an older handle only there",
     file: engine,
     find: "const entry = standing(given)\n    const { key } = entry\n    if (closed)",
-    replace: "const entry = given\n    const { key } = entry\n    if (closed)"
+    replace: "const entry = given\n    const { key } = entry\n    if (closed)",
+    test: ["packages/core/test/OrdersSeeds1.test.ts", ""]
   },
   {
     name: "obtain for an older handle only there",
@@ -586,5 +590,20 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "hint: (millis) => (isOver() ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : hint(entry, millis)),",
     replace: "hint: (millis) => hint(entry, millis),",
     test: ["packages/core/test/TokenProviders.test.ts", "P6: closing ends the wait"]
+  },
+  // Rows that nobody can help.
+  {
+    name: "take the longest due first, always",
+    file: "packages/core/src/worker/TokenWorker.ts",
+    find: "round(note, seen, older === 0)",
+    replace: "round(note, seen, false)",
+    test: ["packages/store-sql/test/Hopeless.live.test.ts", "SQLite"]
+  },
+  {
+    name: "claim the latest again and again",
+    file: memory,
+    find: "!latest || row.claims === 0",
+    replace: "!latest || row.claims >= 0",
+    test: ["packages/store-memory/test/MemoryTokenStore.test.ts", ""]
   }
 ]

@@ -106,6 +106,7 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
             .filter(([, row]) => row.dueAt !== undefined && !row.dead && hasWaited(row, now))
             .filter(([, { dueAt = 0, scheduledAt = 0 }]) => dueAt <= now || scheduledAt > now + JITTER)
             .filter(([, row]) => row.leaseOwner === undefined || (row.leaseUntil ?? 0) <= now || isAhead(row, now))
+            .filter(([, row]) => !latest || row.claims === 0)
             .sort(([, a], [, b]) => ((a.dueAt ?? 0) - (b.dueAt ?? 0)) * (latest ? -1 : 1))
             .slice(0, limit)
             .map(([key, row]) => {

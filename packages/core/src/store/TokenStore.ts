@@ -240,7 +240,7 @@ export interface TokenStoreBackend {
   /**
    * The keys that are not dead, with a due time not ahead, or one of which `scheduledAt` is ahead by more than a second;
    * no lease held, or one of which `leasedAt` is ahead; `retryAt` not ahead, or `failedAt` ahead by more than a second.
-   * The longest due first, or the latest. In the same statement their due time becomes `lasts` from now, twice as long
+   * The longest due first, or with `latest` those that no claim came to nothing for yet, the latest due first. In the same statement their due time becomes `lasts` from now, twice as long
    * for each earlier one of `claims`, up to 15 minutes or `lasts`; sets `scheduledAt`, and adds one to `claims`.
    */
   readonly due: (claim: DueClaim) => Effect.Effect<ReadonlyArray<TokenChange>, unknown>
@@ -345,7 +345,7 @@ export interface Failed<F> {
 export interface DueClaim {
   readonly limit: number
   readonly lasts: number
-  /** Whether to take the latest due first. */
+  /** Whether to take only what was not claimed before since it came due, the latest due first. */
   readonly latest?: boolean | undefined
 }
 

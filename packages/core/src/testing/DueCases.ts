@@ -46,6 +46,8 @@ export const claims: ReadonlyArray<StoreCase> = [
       const due = yield* kept(backend, "due", 0)
       const before = yield* load(backend, due.key)
       yield* same("a claim of no length", yield* backend.due({ limit: 9, lasts: 0 }), [due])
+      const latest = yield* other.due({ limit: 9, lasts: LONG, latest: true })
+      yield* same("one of what was not claimed before", latest, [])
       yield* same("the next claim", yield* other.due({ limit: 9, lasts: LONG }), [due])
       yield* same("the claim after", yield* backend.due({ limit: 9, lasts: LONG }), [])
       const { now } = yield* backend.load(due.key)

@@ -206,14 +206,18 @@ const makeCrew = Effect.fnUntraced(function* (options: WorkOptions) {
 
   /**
    * Claims until nothing more is due. Where more is due than there is room for, every other round takes what came due
-   * last, so that what was due for long, and may be beyond help, holds up nobody else.
+   * last and was not claimed in vain, so that what was due for long, and may be beyond help, holds up nobody else; where
+   * there is little of that, every fifth.
    */
   const rounds = (note: (outcome: Outcome) => void, seen?: Set<string>) =>
     Effect.iterate(
-      { more: true, latest: false },
+      { more: true, older: 1 },
       {
         while: ({ more }) => more,
-        body: ({ latest }) => Effect.map(round(note, seen, latest), (more) => ({ more, latest: !latest }))
+        body: ({ older }) =>
+          Effect.map(round(note, seen, older === 0), (more) =>
+            older === 0 ? { more: true, older: more ? 1 : 4 } : { more, older: older - 1 }
+          )
       }
     )
 

@@ -48,6 +48,7 @@ export class Ledger {
       putAt: Number.NEGATIVE_INFINITY,
       refusedAt: Number.NEGATIVE_INFINITY,
       changedAt: 0,
+      writtenAt: Number.NEGATIVE_INFINITY,
       grants: 0,
       throttledUntil: 0,
       ended: []
@@ -274,9 +275,11 @@ export class Ledger {
       const first = earlier[0] ?? before
       const inWindow = now.at <= first.at + this.setup.window * 1_000
       const access = this.authority.refreshTokens.get(token)?.access
-      const forward = now.machine.clockSteps.reduce((total, { by }) => total + Math.abs(by), 0)
-      // A row that was written later than the store's clock says now tells nobody how long its tokens hold.
-      const unknown = this.world.storeSteps.some(({ at, by }) => by < 0 && at >= first.at - this.setup.life * 1_000)
+      // A clock that was set while it read the row and decided.
+      const lately = now.askedAt - this.setup.wait * 1_000
+      const forward = now.machine.clockSteps.reduce((total, { at, by }) => total + (at >= lately ? Math.abs(by) : 0), 0)
+      // A row that was written later than the store's clock says tells nobody how long its tokens hold.
+      const unknown = this.wasAhead(now.key, lately)
       const ended =
         access === undefined ||
         unknown ||
@@ -293,6 +296,19 @@ export class Ledger {
     this.presentations.set(token, [...earlier, now])
   }
 
+  /** Whether the row seemed to be written later than now, at some time since `since`. */
+  private wasAhead(key: string, since: number): boolean {
+    const { now, storeSteps } = this.world
+    const { writtenAt } = this.row(key)
+    const after = storeSteps.filter(({ at }) => at >= since).map(({ at }) => at)
+    return [since, ...after, now].some((at) => this.storeClock(at) < writtenAt)
+  }
+
+  /** What the store's clock said at `at`, as far as it was set since the beginning. */
+  private storeClock(at: number): number {
+    return this.world.storeSteps.reduce((sum, step) => sum + (step.at <= at ? step.by : 0), at)
+  }
+
   /** Whether the store may not know any more that it was presented. */
   private wasForgotten({ at }: Presentation): boolean {
     return this.world.failovers.some((failover) => failover >= at)
@@ -307,11 +323,16 @@ export class Ledger {
     // Who got the answer has it, whatever befell the store.
     if (isItself && answeredAt !== undefined) return false
     const from = at - this.setup.lease * 1_000
-    const steps = this.world.storeSteps.some((step) => step.by > 0 && step.at >= from)
+    const end = (answeredAt ?? now.at) + TO_SAVE
+    // One that was set forward while the holder had its lease ended that early.
+    const steps = this.world.storeSteps.some((step) => step.by > 0 && step.at >= from && step.at <= end)
     // Who did not ask during an outage cannot know of it: after a silence it waits no longer than for a rest.
     const unseen = this.world.outages.some(
       ({ from: start, how, to }) =>
-        how === "silent" && to >= from && !now.machine.missed.some((missed) => missed >= start && missed <= to)
+        how === "silent" &&
+        to >= from &&
+        start <= end &&
+        !now.machine.missed.some((missed) => missed >= start && missed <= to)
     )
     // What ended in good order had the time to save.
     const isTroubled = this.ends.has(machine) ? befallen(machine, from) : troubled(machine, from)
@@ -347,6 +368,7 @@ export class Ledger {
     const minted = this.minted.get(access)
     if (minted !== undefined && refresh !== minted.refresh.value) this.fail("P4: the refresh token was not kept")
     Object.assign(row, { exists: true, generation, access, refresh, lease: undefined, dead: false, changedAt: now })
+    row.writtenAt = this.storeClock(now)
     this.cleared(row)
     this.installed.set(access, now)
   }
@@ -378,6 +400,8 @@ export interface Row {
   /** When the server last refused the grant. */
   refusedAt: number
   changedAt: number
+  /** When its tokens were written, by the store's clock. */
+  writtenAt: number
   grants: number
   throttledUntil: number
   /** The leases that their holders did not end. */

@@ -144,7 +144,7 @@ export const mysqlBackend = (sql: SqlClient.SqlClient, names: Names): TokenStore
           rows.map(({ generation, name }) => ({ key: unhex(name), generation }))
         )
       })
-      const claimed = yield* claim(isDue(sql, now), limit)
+      const claimed = yield* claim(latest ? sql`${isDue(sql, now)} AND claims = 0` : isDue(sql, now), limit)
       if (claimed.length >= limit) return claimed
       const ahead = isAhead(sql, now)
       // Read first, since an update that finds nothing still locks the end of the index, where commits write.

@@ -145,7 +145,7 @@ export const returningBackend = (sql: SqlClient.SqlClient, names: Names, dialect
           Effect.flatMap((rows) => decoded(decodeClaims(rows))),
           Effect.map((rows) => [...rows].sort(latest ? Order.reverse(BY_TIME) : BY_TIME))
         )
-      const claimed = yield* claim(isDue(sql, now), limit)
+      const claimed = yield* claim(latest ? sql`${isDue(sql, now)} AND claims = 0` : isDue(sql, now), limit)
       const ahead = isAhead(sql, now)
       const more =
         claimed.length < limit && (yield* run(sql`SELECT 1 FROM ${tokens} WHERE ${ahead} LIMIT 1`)).length > 0
