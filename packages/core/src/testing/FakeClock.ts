@@ -46,23 +46,22 @@ export const FakeClock = {
           sleepers = sleepers.filter((other) => other !== sleeper)
         })
       })
+    const wakeNext = (end: number) => {
+      const next = sleepers.reduce<Sleeper | undefined>((a, b) => (a === undefined || b.at < a.at ? b : a), undefined)
+      const isDue = next !== undefined && next.at <= end
+      steady = Math.max(steady, isDue ? next.at : end)
+      if (!isDue) return false
+      sleepers = sleepers.filter((sleeper) => sleeper !== next)
+      next.wake()
+      return true
+    }
     const moveTo = (to: () => number) =>
-      Effect.suspend(() => {
+      Effect.gen(function* () {
         const end = to()
-        const move = Effect.sync(() => {
-          const next = sleepers.reduce<Sleeper | undefined>(
-            (a, b) => (a === undefined || b.at < a.at ? b : a),
-            undefined
-          )
-          const isDue = next !== undefined && next.at <= end
-          steady = Math.max(steady, isDue ? next.at : end)
-          if (!isDue) return false
-          sleepers = sleepers.filter((sleeper) => sleeper !== next)
-          next.wake()
-          return true
-        })
-        return Effect.zipRight(turns, Effect.repeat(Effect.zipLeft(move, turns), { while: (moved) => moved }))
-      }).pipe(Effect.asVoid)
+        const turns = yield* eventLoop
+        do yield* turns
+        while (wakeNext(end))
+      }).pipe(Effect.scoped)
     const adjust = (length: Duration.DurationInput) => moveTo(() => steady + Duration.toMillis(length))
 
     return {
@@ -99,15 +98,17 @@ interface Sleeper {
   readonly wake: () => void
 }
 
-/** A turn of the event loop, without a timer. */
-const turn = Effect.async<void>((resume) => {
-  const { port1, port2 } = new MessageChannel()
-  port1.onmessage = () => {
-    port1.close()
-    resume(Effect.void)
-  }
-  port2.postMessage(undefined)
-})
-
-/** Lets run what became ready, with the promises of a response that is read from memory. */
-const turns = Effect.repeatN(turn, 3)
+/** Waits for some turns of the event loop, without a timer; as long as it is open. */
+const eventLoop = Effect.acquireRelease(
+  Effect.sync(() => new MessageChannel()),
+  ({ port1 }) => Effect.sync(() => port1.close())
+).pipe(
+  Effect.map(({ port1, port2 }) => {
+    const turn = Effect.async<void>((resume) => {
+      port1.onmessage = () => resume(Effect.void)
+      port2.postMessage(undefined)
+    })
+    // What became ready runs, with the promises of a response that is read from memory.
+    return Effect.repeatN(turn, 3)
+  })
+)
