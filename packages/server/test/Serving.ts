@@ -25,13 +25,19 @@ export const memory = (pid: number): number | undefined => {
 }
 
 /** The bin at work before a real authorization server, on SQLite unless `database` is another, its log as JSON. */
-export const servingOn = Effect.fnUntraced(function* ({ callers = [], database }: ServingOptions = {}) {
+export const servingOn = Effect.fnUntraced(function* ({
+  callers = [],
+  connections,
+  database,
+  more
+}: ServingOptions = {}) {
   const authority = yield* Authority.make({ lifetime: "5 minutes" })
   const port = yield* freePort
   const admin = caller("admin", ["read", "put", "forget", "watch", "metrics"])
   const config = {
     listen: { port },
     connections: [
+      ...(connections?.(authority) ?? []),
       { key: "billing", grant: "client_credentials", ...endpoint(authority, "billing") },
       { key: "*", grant: "refresh_token", ...endpoint(authority, "app") }
     ],
@@ -40,6 +46,7 @@ export const servingOn = Effect.fnUntraced(function* ({ callers = [], database }
   }
   const env = {
     ...environment,
+    ...more,
     DATABASE_URL: database ?? `file:${join(yield* folder, "tokens.db")}`,
     EVERTOKEN_CONFIG: JSON.stringify(config)
   }
@@ -55,4 +62,8 @@ interface ServingOptions {
   readonly database?: string
   /** Beside one that may do everything. */
   readonly callers?: ReadonlyArray<unknown>
+  /** Before `billing`, and one for all other keys. */
+  readonly connections?: (authority: Authority["Type"]) => ReadonlyArray<unknown>
+  /** Of the environment. */
+  readonly more?: Readonly<Record<string, string>>
 }

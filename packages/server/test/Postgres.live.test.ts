@@ -4,6 +4,7 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schedule } from "effect"
 import { postgres } from "../../store-sql/test/Database.js"
+import { poolerTo } from "../../store-sql/test/Pooler.js"
 import { ownDatabase } from "./Service.js"
 import { servingOn } from "./Serving.js"
 
@@ -44,6 +45,24 @@ describe("the service's process on a database that is not as it should be", () =
         yield* Effect.repeat(some("after"), { ...often, until: all(200) })
         assert.isTrue(all(200)(yield* some("after")))
         assert.isTrue(bin.isAlive())
+      })
+  )
+
+  it.scopedLive(
+    "behind a pooler in transaction mode: that is said once, tokens are kept, no LISTEN is left there, and the process ends (P14)",
+    () =>
+      Effect.gen(function* () {
+        const url = new URL(yield* ownDatabase(postgres))
+        const pooler = yield* poolerTo(url.hostname, Number(url.port || 5432))
+        Object.assign(url, { hostname: "127.0.0.1", port: String(pooler.port) })
+        const { bin, call } = yield* servingOn({ database: url.href })
+        yield* bin.says(/through a pooler/)
+        const body = JSON.stringify({ key: "a", accessToken: "at", expiresIn: 300 })
+        assert.strictEqual((yield* call("/v1/token", { method: "PUT", body })).status, 200)
+        assert.strictEqual((yield* call("/v1/token?key=a")).json.accessToken, "at")
+        yield* bin.kill("SIGTERM")
+        const { code, out } = yield* bin.ended
+        assert.deepStrictEqual([code, out.split("through a pooler").length - 1, pooler.strays()], [0, 1, 0])
       })
   )
 
