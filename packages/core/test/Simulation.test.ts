@@ -99,6 +99,12 @@ describe("what was found once and stays mended", () => {
     [100, { do: "refresh", p: 0, k: 0 }],
     [20_000, { do: "get", p: 1, k: 0, patience: undefined }]
   )
+  found(
+    "P1: a lease that was asked for twice is one, also where the first of the requests arrives last",
+    { skews: [0, 0, 0], limited: true, prepares: 3_000 },
+    [0, { do: "store", p: "all", how: "late", at: "lease", for: 25_748 }],
+    [90_000, { do: "get", p: 0, k: 0, patience: undefined }]
+  )
 })
 
 describe("what few histories come to by chance", () => {

@@ -144,12 +144,14 @@ export class Ledger {
       this.fail("P1: the lease was given although newer tokens are there")
     // One that ended early, since the store's clock was set forward: its holder cannot know before it renews it.
     if (lease !== undefined && lease.owner !== request.owner && lease.until > now) row.ended = [...row.ended, lease]
+    // One that its holder asked for twice, and the first of its requests came last, began when it was given first.
+    const own = lease !== undefined && lease.owner === request.owner && lease.until > now ? lease : undefined
     row.lease = {
       owner: request.owner,
       until: now + request.lasts,
       storeUntil: store + request.lasts,
       machine,
-      at: now,
+      at: own?.at ?? now,
       posts: new Set(),
       grant: row.grants++
     }
