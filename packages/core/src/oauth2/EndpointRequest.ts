@@ -17,19 +17,19 @@ import {
 } from "../model/Options.js"
 import { InvalidOption } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
-import { traitChecks } from "../model/TokenSource.js"
+import { type SourceError, traitChecks } from "../model/TokenSource.js"
 import { endpoint } from "../transport/SafeUrl.js"
 import { clientChecks } from "./ClientAuthentication.js"
 import type { TokenEndpointOptions } from "./TokenEndpoint.js"
 import { endpointOption, type TokenRequest } from "./TokenEndpointClient.js"
-import { answerChecks, fieldChecks } from "./TokenResponse.js"
+import { answerChecks } from "./TokenResponse.js"
 
 /** One request, declared as data. Without `form` and `json` it has no body. */
 export interface EndpointRequest {
   /** `https`, or `http` on the loopback. */
   readonly url: string
   /** @default "POST" */
-  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | undefined
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | undefined
   readonly headers?: Readonly<Record<string, Field>> | undefined
   /** Parameters in the address. */
   readonly query?: Readonly<Record<string, Field>> | undefined
@@ -39,8 +39,12 @@ export interface EndpointRequest {
   readonly json?: JsonFields | undefined
 }
 
-/** A value, or where in the current tokens to find it. What is undefined is left out; what is `Redacted` stays out of errors. */
-export type Field = Value | ((current: TokenSet) => Value)
+/**
+ * A value, where in the current tokens to find it, or an Effect that makes it for each request: a timestamp, a nonce, a
+ * signature. What is undefined is left out; what is `Redacted` stays out of errors.
+ */
+export type Field = Value | Made | ((current: TokenSet) => Value | Made)
+type Made = Effect.Effect<Value, SourceError>
 type Value = string | number | boolean | Redacted.Redacted | undefined
 
 /** A JSON object of fields. */
@@ -56,17 +60,20 @@ export const accessToken: Field = (current) => (current.hasAccessToken ? current
 
 const isFixed = (value: unknown) =>
   Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value) || Redacted.isRedacted(value)
-const fixed = kind("text, a number, true or false, or Redacted: a login has no current tokens to take it from", isFixed)
+const fixed = kind(
+  "text, a number, true or false, Redacted, or an Effect that gives one of these: a login has no current tokens to take it from",
+  (value) => isFixed(value) || Effect.isEffect(value)
+)
 const value = kind(
-  "text, a number, true or false, Redacted, or a function from the current TokenSet to one of these",
-  (value) => isFixed(value) || Predicate.isFunction(value)
+  "text, a number, true or false, Redacted, an Effect that gives one of these, or a function of the current TokenSet to one",
+  (value) => isFixed(value) || Effect.isEffect(value) || Predicate.isFunction(value)
 )
 
 const jsonOfValues = (value: Check): Check => {
   const json: Check = (given, option) =>
     Array.isArray(given)
       ? listing("a list of values", json)(given, option)
-      : Predicate.isRecord(given) && !Redacted.isRedacted(given)
+      : Predicate.isRecord(given) && !Redacted.isRedacted(given) && !Effect.isEffect(given)
         ? record("values by name", json)(given, option)
         : value(given, option)
   return every(
@@ -79,7 +86,7 @@ const jsonOfValues = (value: Check): Check => {
 const requestOf = (value: Check) =>
   ({
     url: required(endpoint),
-    method: oneOf("GET", "POST", "PUT", "PATCH"),
+    method: oneOf("GET", "POST", "PUT", "PATCH", "DELETE"),
     headers: record("values by name", value),
     query: record("values by name", value),
     form: record("values by name", value),
@@ -94,31 +101,55 @@ export const endpointChecks = {
   login: nested(requestOf(fixed)),
   refresh: nested(requestOf(value)),
   revoke: nested(requestOf(value)),
-  fields: nested(fieldChecks),
   schema: kind("a Schema from the answer to what TokenSet.make takes", Schema.isSchema),
   extendsAccessToken: boolean
 } satisfies Checks<TokenEndpointOptions>
 
-/** Makes one request, with the proof of the client in it. */
-export type Build = (
-  proof: { readonly form: URLSearchParams; readonly headers: Headers },
-  current?: TokenSet
-) => TokenRequest
+/** A declared request that was checked. */
+export interface Built {
+  readonly request: EndpointRequest
+  /** Makes it once, with the proof of the client, and with what its fields are this time. */
+  readonly build: (
+    proof: { readonly form: URLSearchParams; readonly headers: Headers },
+    values: ReadonlyMap<Field, Value>
+  ) => TokenRequest
+}
+
+/** What the fields of `request` that are functions or Effects are this time. */
+export const valuesOf = (
+  { form, headers, json, query }: EndpointRequest,
+  current: TokenSet | undefined
+): Effect.Effect<ReadonlyMap<Field, Value>, SourceError> =>
+  Effect.gen(function* () {
+    const values = new Map<Field, Value>()
+    for (const field of [headers, query, form, json].flatMap((fields) => leavesOf(fields ?? {}))) {
+      const isOfTokens = !Effect.isEffect(field) && Predicate.isFunction(field)
+      const value = isOfTokens ? (current === undefined ? undefined : field(current)) : field
+      if (value !== field || Effect.isEffect(value)) values.set(field, Effect.isEffect(value) ? yield* value : value)
+    }
+    return values
+  })
+
+const leavesOf = (value: JsonFields[string]): ReadonlyArray<Field> =>
+  isList(value) ? value.flatMap(leavesOf) : isField(value) ? [value] : Object.values(value).flatMap(leavesOf)
 
 /** Checks a declared request, or names what is wrong with it. */
 export const makeBuild = Effect.fnUntraced(function* (option: string, request: EndpointRequest) {
   const base = yield* endpointOption(`${option}.url`, request.url)
   const { method = "POST" } = request
   const bodyless = request.form === undefined && request.json === undefined
-  if (!["GET", "POST", "PUT", "PATCH"].includes(method) || (method === "GET" && !bodyless)) {
-    return yield* new InvalidOption({ option: `${option}.method`, expected: "GET without a body, POST, PUT or PATCH" })
+  if (!["GET", "POST", "PUT", "PATCH", "DELETE"].includes(method) || (method === "GET" && !bodyless)) {
+    return yield* new InvalidOption({
+      option: `${option}.method`,
+      expected: "GET without a body, POST, PUT, PATCH or DELETE"
+    })
   }
   if (request.form !== undefined && request.json !== undefined) {
     return yield* new InvalidOption({ option: `${option}.json`, expected: "no form beside it" })
   }
-  const build: Build = (proof, current) => {
+  const build: Built["build"] = (proof, values) => {
     const secrets: Array<string> = []
-    const plain = (field: Field) => plainOf(field, current, secrets)
+    const plain = (field: Field) => plainOf(field, values, secrets)
     const url = new URL(base)
     const headers = new Headers({ accept: "application/json" })
     for (const [name, value] of entries(request.headers, plain)) headers.set(name, value)
@@ -137,19 +168,19 @@ export const makeBuild = Effect.fnUntraced(function* (option: string, request: E
           : undefined
     return { method, url: url.href, headers: Object.fromEntries(headers), body, secrets }
   }
-  const tried = Option.liftThrowable(build)({ form: new URLSearchParams(), headers: new Headers() })
+  const tried = Option.liftThrowable(build)({ form: new URLSearchParams(), headers: new Headers() }, new Map())
   if (Option.isNone(tried)) return yield* new InvalidOption({ option, expected: "headers and fields that can be sent" })
-  return build
+  return { build, request } satisfies Built
 })
 
 const FORM = "application/x-www-form-urlencoded"
 
 const plainOf = (
   field: Field,
-  current: TokenSet | undefined,
+  values: ReadonlyMap<Field, Value>,
   secrets: Array<string>
 ): string | number | boolean | undefined => {
-  const value = Predicate.isFunction(field) ? (current === undefined ? undefined : field(current)) : field
+  const value = Effect.isEffect(field) || Predicate.isFunction(field) ? values.get(field) : field
   if (!Redacted.isRedacted(value)) return value
   const secret = `${Redacted.value(value)}`
   secrets.push(secret, encodeURIComponent(secret))
@@ -172,4 +203,5 @@ const jsonValue = (value: JsonFields[string], plain: Plain): unknown =>
 
 const isList = (value: JsonFields[string]): value is ReadonlyArray<Field | JsonFields> => Array.isArray(value)
 
-const isField = (value: Field | JsonFields): value is Field => !Predicate.isRecord(value) || Redacted.isRedacted(value)
+const isField = (value: Field | JsonFields): value is Field =>
+  !Predicate.isRecord(value) || Redacted.isRedacted(value) || Effect.isEffect(value)

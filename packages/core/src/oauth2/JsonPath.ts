@@ -1,9 +1,13 @@
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
-/** The value under a name, or under a path with dots between: `data.token`, `errors.0.code`. */
+/** What a path begins with that names a header of the answer. */
+export const HEADER = "header:"
+
+/** The value under a name, or under a path with dots between: `data.token`, `errors.0.code`; or of a header. */
 export const at = (answer: unknown, path: string): unknown => {
   if (!Predicate.isObject(answer)) return undefined
+  if (path.startsWith(HEADER)) return own(answer, path.toLowerCase())
   if (Object.hasOwn(answer, path)) return own(answer, path)
   const dot = path.indexOf(".")
   return dot > 0 ? at(own(answer, path.slice(0, dot)), path.slice(dot + 1)) : undefined

@@ -8,10 +8,10 @@ import type { TokenSet, TokenSetOptions } from "../model/TokenSet.js"
 import { isSourceError, TokenSource, type TraitOptions, traitsOf } from "../model/TokenSource.js"
 import { makeAssertionClock } from "./AssertionClock.js"
 import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
-import { type Build, type EndpointRequest, endpointChecks, makeBuild } from "./EndpointRequest.js"
+import { type Built, type EndpointRequest, endpointChecks, makeBuild, valuesOf } from "./EndpointRequest.js"
 import { accept, codeOf } from "./ErrorResponse.js"
 import { makeSend } from "./TokenEndpointClient.js"
-import { type AnswerFields, type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
+import { type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
 
 export { accessToken, type EndpointRequest, type Field, refreshToken } from "./EndpointRequest.js"
 export { type ErrorOptions, failsUnless, type Meaning } from "./ErrorResponse.js"
@@ -28,8 +28,6 @@ export interface TokenEndpointOptions<A extends TokenSetOptions = TokenSetOption
   readonly refresh?: EndpointRequest | undefined
   /** Tells the server that tokens are no longer wanted. */
   readonly revoke?: EndpointRequest | undefined
-  /** Where the answer has its fields, if not where RFC 6749 has them. */
-  readonly fields?: AnswerFields | undefined
   /** Reads the answer, where `fields` cannot. Where it gives no lifetime, `expiry` does. */
   readonly schema?: Schema.Schema<A, I> | undefined
   /**
@@ -53,13 +51,14 @@ export const make = <A extends TokenSetOptions, I>(
       clientId === undefined ? anonymous : yield* makeAuthentication({ ...options, clientId }, where, clock)
     const read = reader(options)
 
-    const askOnce = Effect.fnUntraced(function* (build: Build, current?: TokenSet) {
+    const askOnce = Effect.fnUntraced(function* ({ build, request: declared }: Built, current?: TokenSet) {
+      const values = yield* valuesOf(declared, current)
       const form = new URLSearchParams()
       const headers = new Headers()
       const request = yield* Effect.flatMap(authentication.proof, ({ prove }) =>
         Effect.tryPromise(async () => {
           await prove({ issuer: where }, { client_id: clientId ?? "" }, form, headers)
-          return build({ form, headers }, current)
+          return build({ form, headers }, values)
         })
       ).pipe(
         Effect.mapError((error) =>
@@ -73,7 +72,7 @@ export const make = <A extends TokenSetOptions, I>(
     })
 
     /** Once more with another secret, or by the server's clock, where the client's proof was refused. */
-    const ask = (build: Build, current?: TokenSet) =>
+    const ask = (build: Built, current?: TokenSet) =>
       Effect.flatMap(askOnce(build, current), (first) => {
         const isRefused = codeOf(first, options) === "invalid_client"
         const isEarly = isRefused && options.privateKey !== undefined && clock.follow(first)
@@ -102,7 +101,7 @@ export const make = <A extends TokenSetOptions, I>(
 /** How the declared options read an answer that came for `current`. */
 const reader = <A extends TokenSetOptions, I>(options: TokenEndpointOptions<A, I>) => {
   const { extendsAccessToken = false, schema } = options
-  const fields = readFields(options, options.fields)
+  const fields = readFields(options)
   const decode = schema === undefined ? undefined : Schema.decodeUnknownOption(schema)
   return (current?: TokenSet) =>
     (body: unknown): TokenSetOptions | undefined => {

@@ -16,7 +16,7 @@ import { parseJson } from "./JsonPath.js"
 
 /** One request to a token endpoint, and the secrets in it that no error may repeat. */
 export interface TokenRequest {
-  readonly method: "GET" | "POST" | "PUT" | "PATCH"
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: { readonly text: string; readonly type: string } | undefined

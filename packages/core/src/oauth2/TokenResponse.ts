@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import { type Checks, func, listing, scheme, text } from "../model/Options.js"
+import { type Checks, func, listing, nested, scheme, text } from "../model/Options.js"
 import { TokenEndpointError } from "../model/TokenError.js"
 import { TokenSet, type TokenSetOptions } from "../model/TokenSet.js"
 import type { SourceError } from "../model/TokenSource.js"
 import { accept, type ErrorOptions, errorChecks, isHtml, safely } from "./ErrorResponse.js"
 import * as Expiry from "./Expiry.js"
-import { at } from "./JsonPath.js"
+import { at, HEADER } from "./JsonPath.js"
 import type { Answer } from "./TokenEndpointClient.js"
 
 /** How to read what a token endpoint answers. */
@@ -27,6 +27,8 @@ export interface AnswerOptions extends ErrorOptions {
    * @default what `token_type` says, else `Bearer`
    */
   readonly tokenType?: string | undefined
+  /** Where the fields of an answer are, if not under the names of RFC 6749 section 5.1. */
+  readonly fields?: AnswerFields | undefined
   /** Other fields of the answer that callers need: kept with the token, under these names, in `extra`. Never a secret. */
   readonly keep?: ReadonlyArray<string> | undefined
 }
@@ -39,6 +41,12 @@ export const answerChecks = {
   expiry: EXPIRY,
   refreshExpiry: EXPIRY,
   tokenType: scheme,
+  fields: nested({
+    accessToken: text(),
+    tokenType: text(),
+    refreshToken: text(),
+    scope: text()
+  } satisfies Checks<AnswerFields>),
   keep: listing("a list of names", text())
 } satisfies Checks<AnswerOptions>
 
@@ -50,7 +58,7 @@ export const readAnswer = (
 ): Effect.Effect<TokenSet, SourceError> =>
   Effect.flatMap(accept(answer, options), () => {
     const { body, from, status } = answer
-    const tokens = read(body)
+    const tokens = read(withHeaders(answer))
     const what = Predicate.isObject(body)
       ? "no usable access token in the answer"
       : isHtml(answer)
@@ -62,10 +70,17 @@ export const readAnswer = (
       : new TokenEndpointError({ reason: "unreadable", status, detail })
   })
 
+/** The body with each header as a field `header:name`, so that a path may name either. What is no object stays as it is. */
+const withHeaders = ({ body, headers }: Answer): unknown =>
+  body === undefined || Predicate.isRecord(body)
+    ? { ...body, ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [`${HEADER}${name}`, value])) }
+    : body
+
 /** Reads the field names of RFC 6749 section 5.1, leniently: what real servers leave out or spell differently is no error. */
 export const readFields =
-  (options: AnswerOptions, fields: AnswerFields = {}) =>
+  (options: AnswerOptions) =>
   (body: unknown): TokenSetOptions => {
+    const { fields = {} } = options
     const text = (path: string | undefined, otherwise: string) => {
       const value = at(body, path ?? otherwise)
       return Predicate.isString(value) ? value : undefined
@@ -85,7 +100,7 @@ export const readFields =
     }
   }
 
-/** Where the fields of an answer are, by name or by a path with dots. */
+/** Where the fields of an answer are: a name, a path with dots (`data.token`), or a header (`header:X-Auth-Token`). */
 export interface AnswerFields {
   /** @default "access_token" */
   readonly accessToken?: string | undefined
@@ -96,14 +111,6 @@ export interface AnswerFields {
   /** @default "scope" */
   readonly scope?: string | undefined
 }
-
-/** What each place of a field has to be. */
-export const fieldChecks = {
-  accessToken: text(),
-  tokenType: text(),
-  refreshToken: text(),
-  scope: text()
-} satisfies Checks<AnswerFields>
 
 const DEFAULT_EXPIRY = Expiry.seconds("expires_in")
 const DEFAULT_REFRESH_EXPIRY = Expiry.first(

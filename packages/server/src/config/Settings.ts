@@ -79,7 +79,7 @@ export const RefreshTokenConnection = Schema.Struct({ ...oauth2, grant: Schema.L
  */
 export const CustomRequest = Schema.Struct({
   url: Schema.NonEmptyString,
-  method: optional(Schema.Literal("GET", "POST", "PUT", "PATCH")),
+  method: optional(Schema.Literal("GET", "POST", "PUT", "PATCH", "DELETE")),
   headers: optional(Texts),
   query: optional(Texts),
   form: optional(Texts),
