@@ -400,20 +400,6 @@ export const mutations: ReadonlyArray<Mutation> = [
     replace: ""
   },
   {
-    name: "put through an older handle only there",
-    file: engine,
-    find: "const entry = standing(given)\n    const { key, removals } = entry",
-    replace: "const entry = given\n    const { key, removals } = entry",
-    test: ["packages/core/test/OrdersSeeds1.test.ts", ""]
-  },
-  {
-    name: "log out through an older handle only there",
-    file: engine,
-    find: "const entry = standing(given)\n    const { key } = entry\n    if (closed)",
-    replace: "const entry = given\n    const { key } = entry\n    if (closed)",
-    test: ["packages/core/test/OrdersSeeds1.test.ts", ""]
-  },
-  {
     name: "obtain for an older handle only there",
     file: engine,
     find: "const entry = standing(given)\n      if (closed)",
@@ -582,7 +568,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "end with a refresh under way",
     file: engine,
     find: "const landed = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void",
-    replace: "const landed = Effect.void"
+    replace: "const landed = Effect.void",
+    test: ["packages/core/test/Simulation.test.ts", "P6: a process that ends"]
   },
   {
     name: "a wait goes on after the end began",

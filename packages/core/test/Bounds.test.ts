@@ -32,9 +32,9 @@ describe("P6: a statement that hangs and cannot be interrupted", () => {
         harm((at, _, does) => (at === operation ? Effect.uninterruptible(Effect.never) : does))
         yield* TestClock.adjust("11 seconds")
         const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [provider.get, provider.refresh, provider.status]
-        const asked = yield* Effect.forEach(calls, (call) => Effect.fork(Effect.exit(call)))
+        const asked = yield* Effect.forEach(calls, (call) => Effect.forkDaemon(Effect.exit(call)))
         const others = operation === "put" ? provider.put(server.login()) : provider.forget
-        if (operation === "put" || operation === "remove") asked.push(yield* Effect.fork(Effect.exit(others)))
+        if (operation === "put" || operation === "remove") asked.push(yield* Effect.forkDaemon(Effect.exit(others)))
         for (let second = 0; second < 50; second++) yield* TestClock.adjust("1 second")
         for (const fiber of asked) assert.isNotNull(fiber.unsafePoll(), "not answered")
         heal()

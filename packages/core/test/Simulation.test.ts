@@ -126,6 +126,14 @@ describe("what few histories come to by chance", () => {
     [20_000, { do: "get", p: 0, k: 0, patience: undefined }]
   )
   found(
+    "P6: a process that ends finishes its refresh, saves what came back, and asks nobody after that",
+    { timeout: 30, wait: 60 },
+    [15_000, { do: "server", how: "slow", for: 60_000 }],
+    [0, { do: "refresh", p: 0, k: 0 }],
+    [500, { do: "close", p: 0, down: 1_000 }],
+    [60_000, { do: "get", p: 0, k: 0, patience: undefined }]
+  )
+  found(
     "P5: a lease lasts as long as its request, however slow the answer",
     { skews: [0, 0], lease: 3, wait: 60 },
     [15_000, { do: "server", how: "unavailable", for: 50_000 }],
