@@ -70,12 +70,20 @@ const run = (cwd: string, command: string, args: ReadonlyArray<string>, limit = 
     })
   })
 
-const simulator = async (work: string, seed?: number): Promise<Verdict> =>
-  (seed === undefined ? undefined : await histories(work, seed, "1")) ?? (await histories(work, 1, values.seeds))
+const simulator = async (work: string, { hangs, seed }: Mutation): Promise<Verdict> => {
+  const limit = hangs === undefined ? LIMIT : HANG
+  const before = seed === undefined ? undefined : await histories(work, seed, "1", limit)
+  return before ?? histories(work, 1, values.seeds, limit)
+}
 
-const histories = async (work: string, from: number, seeds: string): Promise<Verdict> => {
+const histories = async (work: string, from: number, seeds: string, limit = LIMIT): Promise<Verdict> => {
   const sim = ["scripts/sim.ts", "--quick", "--from", String(from), "--seeds", seeds]
-  const { ended, ok, output } = await run(work, "node", ["--conditions=@evertoken/source", "--import", "tsx", ...sim])
+  const { ended, ok, output } = await run(
+    work,
+    "node",
+    ["--conditions=@evertoken/source", "--import", "tsx", ...sim],
+    limit
+  )
   if (ok) return undefined
   if (!ended) return NO_END
   const seed = output.match(/^seed (\d+)/m)?.[1]
@@ -114,7 +122,7 @@ const judge = async (work: string, mutation: Mutation): Promise<Verdict> => {
   )
   try {
     return mutation.test === undefined
-      ? await simulator(work, mutation.seed)
+      ? await simulator(work, mutation)
       : await unit(work, mutation.test, mutation.hangs !== undefined)
   } finally {
     await writeFile(path, source)

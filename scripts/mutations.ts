@@ -9,7 +9,7 @@ export interface Mutation {
   readonly seed?: number
   /** Where the simulator does not see it: the test file that does, and a part of the title. */
   readonly test?: readonly [file: string, title: string]
-  /** Why its test does not end, where that is how it is seen. */
+  /** Why its run does not end, where that is how it is seen. */
   readonly hangs?: string
 }
 
@@ -403,7 +403,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "obtain for an older handle only there",
     file: engine,
     find: "const entry = standing(given)\n      if (closed)",
-    replace: "const entry = given\n      if (closed)"
+    replace: "const entry = given\n      if (closed)",
+    hangs: "a caller whose entry has moved asks that one again and again"
   },
   // K7: what began before a logout or a login changes nothing after it.
   {
