@@ -95,6 +95,7 @@ export const backend = Effect.gen(function* () {
       change((rows, now) =>
         [...rows]
           .filter(([, row]) => !row.dead && row.dueAt !== undefined && hasWaited(row, now))
+          .filter(([, { claims }]) => !latest || claims === 0)
           .filter(([, { dueAt = 0, scheduledAt = 0 }]) => dueAt <= now || scheduledAt > now + 1_000)
           .filter(([, row]) => row.leaseOwner === undefined || (row.leaseUntil ?? 0) <= now || isAhead(row, now))
           .sort(([, { dueAt: a = 0 }], [, { dueAt: b = 0 }]) => (latest ? b - a : a - b))
