@@ -424,14 +424,16 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "believe a doubt from the future",
     file: deciding,
     find: "intentAt <= now && ",
-    replace: ""
+    replace: "",
+    test: ["packages/core/test/Bounds.test.ts", "P1: a doubt"]
   },
   // What a lease says, and generations.
   {
     name: "take a silence of the store for none",
     file: availability,
     find: "else if (isSilence && ",
-    replace: "else if (answeredAt === now && "
+    replace: "else if (answeredAt === now && ",
+    test: ["packages/core/test/Lease.test.ts", "did not ask while it was away"]
   },
   {
     name: "send without a look at the lease",

@@ -193,6 +193,33 @@ describe("P9: a row in doubt whose token still holds", () => {
   )
 })
 
+it.scoped(
+  "P1: a doubt of a clock that was set back since is of any age: it opens no window to present the token again",
+  () =>
+    settable(
+      Effect.fnUntraced(function* (set) {
+        let posts = 0
+        const refresh = () =>
+          Effect.zipRight(
+            Effect.sync(() => posts++),
+            Effect.succeed(TokenSet.make({ accessToken: "b" }))
+          )
+        const store = TokenStore.make(yield* MemoryTokenStore.backend())
+        const tokens = TokenSet.make({ accessToken: "a", refreshToken: "r", expiresIn: "1 day" })
+        const known = yield* store.put("k", tokens.obtained(yield* Clock.currentTimeMillis), 0)
+        yield* store.lease("k", { owner: "killed", known, lasts: 1, presents: true, force: false })
+        yield* TestClock.adjust("1 second")
+        yield* set(-3_600_000)
+        const source = TokenSource.make({ refresh, replay: "never", replayWindow: "1 minute" })
+        const provider = yield* Effect.provideService(TokenProvider.make({ key: "k", source }), TokenStore, store)
+        const asked = yield* Effect.fork(Effect.exit(provider.refresh))
+        for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(asked)
+        assert.strictEqual(posts, 0)
+      })
+    )
+)
+
 describe("P9: renewals that succeed", () => {
   it.scoped("do not follow each other without a rest, however soon each token ends", () =>
     Effect.gen(function* () {
