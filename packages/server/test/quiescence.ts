@@ -78,7 +78,7 @@ const parts: Readonly<Record<string, Effect.Effect<Work, unknown, TokenStore | S
         let calls = 0
         // After five in a row nobody refreshes for a refused token for a while.
         return Effect.ignore(one.use(() => (++calls === 1 ? Effect.fail(new TokenRejected()) : Effect.void)))
-      })
+      }).pipe(Effect.zipRight(one.forget)) // so that it ends alike, whatever came last
   ),
 
   "subscribers that come and go": Effect.map(
