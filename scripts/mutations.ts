@@ -458,7 +458,8 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "forget how high generations were",
     file: memory,
     find: "row: rows.get(key), floor: highest }",
-    replace: "row: rows.get(key) }"
+    replace: "row: rows.get(key) }",
+    test: ["packages/store-memory/test/MemoryTokenStore.test.ts", "goes on above every generation it had"]
   },
   {
     name: "two savers a key",
