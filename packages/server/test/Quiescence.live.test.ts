@@ -11,8 +11,8 @@ import { KINDS } from "./objects.js"
 // What is left of operations that are over: nothing, however many there were. A process of its own for each part, so that
 // nothing else of this run is counted.
 
-/** `npm run quiescence` works through four times as many. */
-const OPERATIONS = Number(process.env.EVERTOKEN_QUIESCENCE ?? 1_250)
+/** `npm run quiescence` works through twenty times as many. */
+const OPERATIONS = Number(process.env.EVERTOKEN_QUIESCENCE ?? 250)
 /** By how many a count may differ between two rests, for what V8 and Node keep for themselves. */
 const SLACK = 200
 
