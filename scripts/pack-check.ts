@@ -97,9 +97,26 @@ const installed = async (page: Page, manager: "npm" | "pnpm"): Promise<string> =
       if (!tarballs.has(name)) throw new Error(`${page.path} installs ${name}, which is not published`)
     }
     const words = line.split(/\s+/).map((word) => tarballs.get(word) ?? word)
-    await runIn(folder, manager, words.slice(1))
+    // What the package manager finds by itself as a peer, once it is published.
+    const peers = [...peersOf(named(line))].flatMap((name) => tarballs.get(name) ?? [])
+    await runIn(folder, manager, [...new Set([...words.slice(1), ...peers])])
   }
   return folder
+}
+
+/** Our own packages that `names` ask for, and those that these ask for. */
+function peersOf(names: ReadonlyArray<string>): ReadonlySet<string> {
+  const asked = new Set<string>()
+  const ask = (name: string) => {
+    const folder = packages.find((one) => one.name === name)?.folder
+    for (const peer of Object.keys(folder === undefined ? {} : (manifest(folder).peerDependencies ?? {}))) {
+      if (!tarballs.has(peer) || asked.has(peer)) continue
+      asked.add(peer)
+      ask(peer)
+    }
+  }
+  for (const name of names) ask(name)
+  return asked
 }
 
 const farSide = await startFarSide()
