@@ -2,9 +2,10 @@
 // ends at SIGTERM.
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { freePort } from "../../test/freePort.js"
 import { type FarSide, INVOICES } from "../far-side.js"
 import { blocks, pages, root } from "../readme.js"
-import { freePort, live } from "./lives.js"
+import { live } from "./lives.js"
 import { local } from "./programs.js"
 
 export const checkFrameworks = async (installed: string, farSide: FarSide): Promise<void> => {

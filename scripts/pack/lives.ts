@@ -1,15 +1,5 @@
 // Programs that live long, started from a folder and asked over HTTP.
 import { spawn } from "node:child_process"
-import { createServer } from "node:net"
-
-/** A port that nobody listens on. */
-export const freePort = (): Promise<number> =>
-  new Promise((found) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => found(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
 
 export interface Living {
   /** What `count` requests at a time are answered with. */

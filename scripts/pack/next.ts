@@ -2,9 +2,10 @@
 // client is made; and as built, it is closed at SIGTERM.
 import { appendFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { freePort } from "../../test/freePort.js"
 import { type FarSide, INVOICES } from "../far-side.js"
 import { blocks, pages, root } from "../readme.js"
-import { freePort, type Living, live } from "./lives.js"
+import { type Living, live } from "./lives.js"
 import { local } from "./programs.js"
 import { consumer, end, printed } from "./run.js"
 

@@ -1,9 +1,10 @@
 // The README's programs on Bun and Deno, and the one of docs/runtimes.md on workerd, from the tarballs.
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { freePort } from "../../test/freePort.js"
 import { type FarSide, INVOICES } from "../far-side.js"
 import { blocks, type Page, pages } from "../readme.js"
-import { freePort, live } from "./lives.js"
+import { live } from "./lives.js"
 import { local, runPrograms } from "./programs.js"
 import { bin, consumer, run } from "./run.js"
 

@@ -1,9 +1,10 @@
 // The service, as its README tells people to start it: from the tarballs, in an empty folder.
 import { cpSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { freePort } from "../../test/freePort.js"
 import type { FarSide } from "../far-side.js"
 import { blocks, pages, root } from "../readme.js"
-import { freePort, live } from "./lives.js"
+import { live } from "./lives.js"
 import { local } from "./programs.js"
 import { end, printed, run, runIn } from "./run.js"
 

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { chown, cp, mkdtemp, rm, stat } from "node:fs/promises"
-import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import { Effect } from "effect"
+import { freePort as aFreePort } from "../../../test/freePort.js"
 
 /** PostgreSQL refuses to run as root: there it runs as nobody, which every Unix has. */
 const nobody = userInfo().uid === 0 ? { uid: 65534, gid: 65534 } : undefined
@@ -51,13 +51,7 @@ export const embeddedPostgres = Effect.gen(function* () {
   return `postgres://postgres@127.0.0.1:${port}/postgres`
 })
 
-export const freePort = Effect.async<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
+export const freePort: Effect.Effect<number> = Effect.promise(aFreePort)
 
 /** The folder of the server's programs, copied where nobody could not reach them, such as in root's home. */
 const programs = async (folder: string): Promise<string> => {
