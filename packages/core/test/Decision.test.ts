@@ -85,6 +85,11 @@ function* situations(): Generator<Situation> {
 type Rule = (decision: Decision, situation: Situation, row: Row) => boolean
 
 const holdsUntil = ({ tokens }: Row) => tokens?.holdsUntil ?? Number.NEGATIVE_INFINITY
+/** Until when the tokens of a row hold, by the store's clock or by that of a process that has them in memory. */
+const lastsUntil = ({ known }: Situation, row: Row) =>
+  row.tokens?.hasAccessToken === true && known?.generation === row.generation
+    ? Math.max(holdsUntil(row), known.expiresAt)
+    : holdsUntil(row)
 const isHeld = ({ leaseOwner, leaseUntil = 0 }: Row) => leaseOwner === "other" && leaseUntil > now
 const isRejected = ({ known }: Situation, { generation }: Row) =>
   known?.rejected === true && known.generation === generation
@@ -136,7 +141,7 @@ const rules: Readonly<Record<string, Rule>> = {
       (situation.source.traits.replay === "never" ||
         situation.source.refresh === undefined ||
         row.tokens === undefined) &&
-      (now >= holdsUntil(row) || isRejected(situation, row))),
+      (now >= lastsUntil(situation, row) || isRejected(situation, row))),
   "P6: each wait ends, with the lease that it waits for": (decision, _, row) =>
     !Decision.$is("Wait")(decision) || (isHeld(row) && decision.until === row.leaseUntil),
   "P6: what a person need not mend is tried again": (decision, _, row) =>
@@ -174,13 +179,13 @@ const rules: Readonly<Record<string, Rule>> = {
       (isInWindow(situation, row) ||
         (situation.source.traits.replay === "once" &&
           situation.grace === 0 &&
-          (now >= holdsUntil(row) || isRejected(situation, row))))),
+          (now >= lastsUntil(situation, row) || isRejected(situation, row))))),
   "step 9: a refresh token in doubt is sent as a replay or not at all": (decision, _, row) =>
     !isInDoubt(row) || row.dead === true || !asks(decision) || decision.by === "login" || decision.replay,
   "step 9: while the old token holds, a lost answer costs no login": (decision, situation, row) =>
     !isInDoubt(row) ||
     row.dead === true ||
-    now >= holdsUntil(row) ||
+    now >= lastsUntil(situation, row) ||
     isRejected(situation, row) ||
     !asks(decision) ||
     decision.by === "refresh",

@@ -90,6 +90,14 @@ describe("what was found once and stays mended", () => {
     [65_000, { do: "get", p: 0, k: 0, patience: undefined }]
   )
   found(
+    "P1: a refresh token in doubt is not sent again while its access token holds, though the store's clock was set forward",
+    { life: 200, latency: 2 },
+    [80_000, { do: "server", how: "garbles", for: 30_000 }],
+    [100, { do: "refresh", p: 0, k: 0 }],
+    [5_000, { do: "store clock", by: 550_852 }],
+    [210, { do: "get", p: 0, k: 0, patience: undefined }]
+  )
+  found(
     "P9: a clock that goes ahead does not keep a token from its callers that the store knows to hold",
     { life: 200, skews: [0, 0], login: true, rotates: false },
     [0, { do: "get", p: 0, k: 0, patience: undefined }],

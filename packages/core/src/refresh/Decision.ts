@@ -118,10 +118,12 @@ const afterLostAnswer = (situation: Situation, row: Row, intentAt: number): Deci
   const refreshable = isRefreshable(situation, row)
   // An intent that was written later than now is of a clock that was set back since, and of any age.
   const inWindow = refreshable && intentAt <= now && now < intentAt + Duration.toMillis(source.traits.replayWindow)
-  const rejected = known?.rejected === true && known.generation === row.generation
-  if (row.tokens !== undefined && !rejected && now < row.tokens.holdsUntil) {
+  const isKnown = known?.generation === row.generation
+  // Tokens in memory hold by this process's own clock, also where the store's was set forward.
+  const end = Math.max(row.tokens?.holdsUntil ?? 0, isKnown ? known.expiresAt : 0)
+  if (row.tokens?.hasAccessToken === true && !(isKnown && known.rejected) && now < end) {
     if (inWindow) return replay
-    return stop(timeout(key, "the answer to a refresh was lost"), row.tokens.holdsUntil)
+    return stop(timeout(key, "the answer to a refresh was lost"), end)
   }
   if (source.login !== undefined) return login(true)
   if (inWindow) return replay
