@@ -10,9 +10,9 @@ export const objects = (): Readonly<Record<string, number>> => ({
 
 const count = (constructor: Constructor): number => v8.queryObjects(constructor, { format: "count" })
 
-type Constructor = new (...args: ReadonlyArray<never>) => unknown
+type Constructor = Parameters<typeof v8.queryObjects>[0]
 
-const constructorOf = (value: object): Constructor => value.constructor as Constructor
+const constructorOf = (value: object): Constructor => value.constructor
 
 /** What an EventTarget keeps of each listener: a class that Node does not export. */
 const listener = (): Constructor => {
@@ -28,12 +28,12 @@ const listener = (): Constructor => {
 const kinds: ReadonlyArray<readonly [string, Constructor]> = [
   ["fibers", constructorOf(Effect.runFork(Effect.void))],
   ["spans", constructorOf(Effect.runSync(Effect.makeSpan("any")))],
-  ["token sets", TokenSet as unknown as Constructor],
+  ["token sets", TokenSet],
   ["timers", constructorOf(setTimeout(() => {}, 0))],
   ["listeners", listener()],
-  ["promises", Promise as unknown as Constructor],
-  ["functions", Function as unknown as Constructor],
-  ["objects", Object as unknown as Constructor]
+  ["promises", Promise],
+  ["functions", Function],
+  ["objects", Object]
 ]
 
 /** Those of which there are as many after any number of operations. */

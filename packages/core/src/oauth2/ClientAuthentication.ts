@@ -134,10 +134,10 @@ export const makeAuthentication = (
     if (method === "none") return only(Effect.succeed({ prove: oauth.None(), secrets: [] }))
     const wrong = new InvalidOption({ option: "clientSecret", expected: SECRET })
     if (clientSecret === undefined) return yield* wrong
-    const show = { basic, basicRaw, post: oauth.ClientSecretPost }[method]
+    const show = { basic, basicRaw, post }[method]
     const shown = (secret: Redacted.Redacted): Proof => {
       const text = `${Redacted.value(secret)}`
-      return { prove: text === "" && method === "post" ? emptyPost : show(text), secrets: [text] }
+      return { prove: show(text), secrets: [text] }
     }
     if (Effect.isEffect(clientSecret)) return only(Effect.map(clientSecret, shown))
     const secrets = Redacted.isRedacted(clientSecret) ? [clientSecret] : clientSecret
@@ -209,7 +209,9 @@ const basicOf =
 
 const percent = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 
-const emptyPost: OAuth.ClientAuth = (_server, client, body) => {
-  body.set("client_id", client.client_id)
-  body.set("client_secret", "")
-}
+const post =
+  (secret: string): OAuth.ClientAuth =>
+  (_server, client, body) => {
+    body.set("client_id", client.client_id)
+    body.set("client_secret", secret)
+  }
