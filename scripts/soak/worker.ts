@@ -5,7 +5,7 @@ import { clients } from "@evertoken/authority"
 import { OAuth2, RefreshPolicy, TokenProvider } from "@evertoken/core"
 import { TokenCipher } from "@evertoken/core/encryption"
 import { SqlTokenStore } from "@evertoken/store-sql"
-import { Clock, Config, Effect, Layer, Random, Redacted, Schedule, Stream } from "effect"
+import { Clock, Config, Effect, Layer, Logger, Random, Redacted, Schedule, Stream } from "effect"
 import { connection } from "./Connection.js"
 
 const [url = "", table = "", tokenEndpoint = "", introspection = "", keyList = "", agent = ""] = process.argv.slice(2)
@@ -139,7 +139,11 @@ const Store = Layer.provide(SqlTokenStore.layer({ encryption: cipher, table }), 
 createInterface(process.stdin)
   .on("line", (line) => step(Number(line)))
   .once("close", () => process.exit(0))
-Effect.runPromise(Effect.scoped(main).pipe(Effect.provide(Store), Effect.withClock(clock))).catch((error: unknown) => {
-  console.error(error)
-  process.exit(1)
-})
+// Its output is for the tally alone.
+const Log = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
+Effect.runPromise(Effect.scoped(main).pipe(Effect.provide([Store, Log]), Effect.withClock(clock))).catch(
+  (error: unknown) => {
+    console.error(error)
+    process.exit(1)
+  }
+)

@@ -17,6 +17,8 @@ import {
 import { type Checks, checkOptions, endpoint, required, secret, text } from "@evertoken/core/options"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -137,6 +139,12 @@ export const make = (
 /** `make` as a layer. */
 export const layer = (options: RemoteOptions): Layer.Layer<TokenProvider, InvalidOption, HttpClient.HttpClient> =>
   Layer.scoped(TokenProvider, make(options))
+
+/** The same with options from the configuration. */
+export const layerConfig = (
+  options: Config.Config.Wrap<RemoteOptions>
+): Layer.Layer<TokenProvider, InvalidOption | ConfigError.ConfigError, HttpClient.HttpClient> =>
+  Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))
 
 const LEAST = 30
 const MOST = 86_400

@@ -19,6 +19,8 @@ import {
   string
 } from "@evertoken/core/options"
 import type { TokenStoreBackend } from "@evertoken/core/store"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -72,6 +74,17 @@ export const layer = <E = never, R = never>(
   options: SqlTokenStoreOptions<E, R>
 ): Layer.Layer<TokenStore, InvalidOption | TokenStoreError | E, SqlClient.SqlClient | R> =>
   Layer.scoped(TokenStore, make(options))
+
+/** The same with the names of the tables, and whether to make them, from the configuration. */
+export const layerConfig = <E = never, R = never>({
+  encryption,
+  ...options
+}: Pick<SqlTokenStoreOptions<E, R>, "encryption"> &
+  Config.Config.Wrap<Omit<SqlTokenStoreOptions, "encryption">>): Layer.Layer<
+  TokenStore,
+  InvalidOption | TokenStoreError | ConfigError.ConfigError | E,
+  SqlClient.SqlClient | R
+> => Layer.unwrapEffect(Effect.map(Config.unwrap(options), (options) => layer({ ...options, encryption })))
 
 /** Makes and upgrades the tables, and nothing else: for a deployment whose processes may not. */
 export const migrate = (

@@ -3,6 +3,8 @@
 // Must not know of requests that carry a token.
 
 import * as Clock from "effect/Clock"
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -104,6 +106,16 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
     options: TokenProviderOptions<E, R>
   ): Layer.Layer<TokenProvider, InvalidOption | E, TokenStore | Exclude<R, Scope.Scope>> =>
     Layer.scoped(TokenProvider, TokenProvider.make(options))
+
+  /** The same with the key from the configuration; a source reads its own by `Config.unwrap`. */
+  static readonly layerConfig = <E = never, R = never>({
+    key,
+    ...options
+  }: Omit<TokenProviderOptions<E, R>, "key"> & { readonly key: Config.Config<string> }): Layer.Layer<
+    TokenProvider,
+    InvalidOption | ConfigError.ConfigError | E,
+    TokenStore | Exclude<R, Scope.Scope>
+  > => Layer.unwrapEffect(Effect.map(key, (key) => TokenProvider.layer({ ...options, key })))
 }
 
 /** What `TokenProvider.make` takes. */
