@@ -48,6 +48,16 @@ const remoteChecks = {
 /**
  * A `TokenProvider` whose tokens come from a token service: swap the layer and nothing else. One request for any number
  * of callers, a copy in memory while it is fresh, and a refused token is reported and replaced.
+ *
+ * @example
+ * ```ts
+ * const provider = yield* RemoteTokenProvider.make({
+ *   url: "https://tokens.example.com",
+ *   apiKey: Redacted.make("evk_…"),
+ *   key: "billing"
+ * })
+ * const token = yield* provider.get
+ * ```
  */
 export const make = (
   options: RemoteOptions

@@ -10,7 +10,17 @@ import * as Stream from "effect/Stream"
 /** Keeps tokens for as long as it lives. What shares it shares one refresh, as processes on one database do. */
 export const make: Effect.Effect<TokenStore["Type"]> = Effect.map(backend(), (backend) => TokenStore.make(backend))
 
-/** Keeps tokens for as long as the layer lives. */
+/**
+ * Keeps tokens for as long as the layer lives.
+ *
+ * @example
+ * ```ts
+ * const Billing = TokenProvider.layer({
+ *   key: "billing",
+ *   source: OAuth2.clientCredentials({ tokenEndpoint: "https://auth.example.com/token", clientId: "app" })
+ * }).pipe(Layer.provide([MemoryTokenStore.layer, FetchHttpClient.layer]))
+ * ```
+ */
 export const layer: Layer.Layer<TokenStore> = Layer.effect(TokenStore, make)
 
 /** The operations alone, for a store that is wrapped before it is used: to fail, to be slow, to be counted. */

@@ -69,7 +69,16 @@ export const make = <E = never, R = never>(
     return TokenStore.make(yield* whole(names), { cipher })
   })
 
-/** The same as a layer. */
+/**
+ * The same as a layer.
+ *
+ * @example
+ * ```ts
+ * const Store = SqlTokenStore.layer({ encryption: TokenCipher.config() }).pipe(
+ *   Layer.provide(PgClient.layer({ url: Redacted.make("postgres://app@db.example.com/app") }))
+ * )
+ * ```
+ */
 export const layer = <E = never, R = never>(
   options: SqlTokenStoreOptions<E, R>
 ): Layer.Layer<TokenStore, InvalidOption | TokenStoreError | E, SqlClient.SqlClient | R> =>

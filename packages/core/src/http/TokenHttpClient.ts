@@ -70,10 +70,23 @@ export const TokenHttpClient = {
    * The client of the context with a valid token on each request to the declared origins. A rejected token is
    * replaced and the call made again, as the policy's `unauthorized` allows; then the caller gets the server's last
    * answer. A request that has the header already, or that goes elsewhere, is left as it is.
+   *
+   * @example
+   * ```ts
+   * const client = yield* TokenHttpClient.make({ baseUrl: "https://api.example.com" })
+   * const invoices = yield* client.get("/invoices")
+   * ```
    */
   make,
 
-  /** `make` as a layer for code that asks for a plain `HttpClient`: a `TokenError` is the `cause` of a `RequestError`. */
+  /**
+   * `make` as a layer for code that asks for a plain `HttpClient`: a `TokenError` is the `cause` of a `RequestError`.
+   *
+   * @example
+   * ```ts
+   * const Api = TokenHttpClient.layer({ baseUrl: "https://api.example.com" })
+   * ```
+   */
   layer,
 
   /** Runs calls with a token but without repair: a rejection is noted, and the caller gets it. */

@@ -108,6 +108,16 @@ export const RefreshPolicy = {
   /**
    * A policy out of Schedules and Durations; what is left out has a default that suits most APIs. What will not do is
    * an `InvalidOption` of the provider that is made with it.
+   *
+   * @example
+   * ```ts
+   * const policy = RefreshPolicy.make({
+   *   ahead: RefreshPolicy.beforeExpiry("10 minutes"),
+   *   retry: Schedule.spaced("5 seconds"),
+   *   unauthorized: Schedule.recurs(2),
+   *   wait: "10 seconds"
+   * })
+   * ```
    */
   make: (options: RefreshPolicyOptions = {}): RefreshPolicy => ({
     ...options,

@@ -50,7 +50,15 @@ export const limitsChecks = {
 
 /** Constructors of `SourceLimits`. */
 export const SourceLimits = {
-  /** Limits for the sources that are given them: make one for each token endpoint. */
+  /**
+   * Limits for the sources that are given them: make one for each token endpoint.
+   *
+   * @example
+   * ```ts
+   * const limits = yield* SourceLimits.make({ concurrency: 5, rate: 100, per: "1 minute" })
+   * const source = OAuth2.refreshToken({ tokenEndpoint: "https://auth.example.com/token", clientId: "app", limits })
+   * ```
+   */
   make: (options: SourceLimitsOptions): Effect.Effect<SourceLimits, InvalidOption> =>
     Effect.map(checkOptions(options, limitsChecks), () => {
       const { concurrency = Number.POSITIVE_INFINITY, per = "1 second", rate = Number.POSITIVE_INFINITY } = options

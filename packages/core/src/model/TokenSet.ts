@@ -49,6 +49,11 @@ export class TokenSet extends Data.Class<{
    * Builds a token set of an access token, a refresh token, or both. A refresh token alone is refreshed before anybody
    * is given a token. An end at or before now says that the token has ended; a lifetime over ten years counts as not
    * given. Throws an `InvalidOption` where an option is unknown or cannot be meant.
+   *
+   * @example
+   * ```ts
+   * const tokens = TokenSet.make({ accessToken: "…", refreshToken: "…", expiresIn: "1 hour" })
+   * ```
    */
   static readonly make = (options: TokenSetOptions): TokenSet => {
     must(problemOf(options, tokenSetChecks))

@@ -145,7 +145,23 @@ export const TokenSource = {
    */
   fence,
 
-  /** Makes a source of any pair of effects; what they require is taken once, here. */
+  /**
+   * Makes a source of any pair of effects; what they require is taken once, here.
+   *
+   * @example
+   * ```ts
+   * const source = TokenSource.make({
+   *   login: Effect.tryPromise({
+   *     try: async () => {
+   *       const response = await fetch("https://auth.example.com/session", { method: "POST" })
+   *       const { token } = await response.json()
+   *       return TokenSet.make({ accessToken: token, expiresIn: "1 hour" })
+   *     },
+   *     catch: () => new TokenEndpointError({ reason: "unreachable" })
+   *   })
+   * })
+   * ```
+   */
   make: <R1 = never, R2 = never, R3 = never>(
     options: TokenSourceOptions<R1, R2, R3>
   ): Effect.Effect<TokenSource, InvalidOption, R1 | R2 | R3> =>

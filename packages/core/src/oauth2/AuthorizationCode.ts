@@ -54,7 +54,25 @@ export interface AuthorizationCodeOptions extends RefreshOptions {
   readonly issuerInCallback?: boolean | undefined
 }
 
-/** Tokens that a person agrees to in a browser: the authorization code grant (RFC 6749 section 4.1) with PKCE, always. */
+/**
+ * Tokens that a person agrees to in a browser: the authorization code grant (RFC 6749 section 4.1) with PKCE, always.
+ *
+ * @example
+ * ```ts
+ * const login = yield* OAuth2.authorizationCode({
+ *   authorizationEndpoint: "https://auth.example.com/authorize",
+ *   tokenEndpoint: "https://auth.example.com/token",
+ *   clientId: "app",
+ *   redirectUri: "https://app.example.com/callback",
+ *   scope: "openid offline_access"
+ * })
+ * const provider = yield* TokenProvider.make({ key: "alice", source: Effect.succeed(login) })
+ * const started = yield* login.authorize()
+ * // Send the person to started.url, keep started in their session; when they come back:
+ * const tokens = yield* login.exchange("https://app.example.com/callback?code=…&state=…", started)
+ * yield* provider.put(tokens)
+ * ```
+ */
 export const authorizationCode = (
   options: AuthorizationCodeOptions
 ): Effect.Effect<AuthorizationCode, InvalidOption, HttpClient.HttpClient> =>

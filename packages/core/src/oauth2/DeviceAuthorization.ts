@@ -45,7 +45,21 @@ export interface DeviceAuthorizationOptions extends RefreshOptions {
   readonly deviceAuthorizationEndpoint?: string | undefined
 }
 
-/** Tokens that a person agrees to on another device (RFC 8628). */
+/**
+ * Tokens that a person agrees to on another device (RFC 8628).
+ *
+ * @example
+ * ```ts
+ * const login = yield* OAuth2.deviceAuthorization({
+ *   deviceAuthorizationEndpoint: "https://auth.example.com/device",
+ *   tokenEndpoint: "https://auth.example.com/token",
+ *   clientId: "cli"
+ * })
+ * const code = yield* login.start
+ * yield* Console.log(`Open ${code.verificationUri} and enter ${code.userCode}`)
+ * const tokens = yield* login.wait(code)
+ * ```
+ */
 export const deviceAuthorization = (
   options: DeviceAuthorizationOptions
 ): Effect.Effect<DeviceAuthorization, InvalidOption, HttpClient.HttpClient> =>

@@ -16,7 +16,16 @@ export interface Endpoints {
   readonly issuerInCallback?: boolean | undefined
 }
 
-/** Asks an issuer for its endpoints: by OpenID Connect Discovery, else by RFC 8414. What names another issuer is not believed. */
+/**
+ * Asks an issuer for its endpoints: by OpenID Connect Discovery, else by RFC 8414. What names another issuer is not believed.
+ *
+ * @example
+ * ```ts
+ * const source = Effect.flatMap(OAuth2.discover("https://auth.example.com"), (server) =>
+ *   OAuth2.clientCredentials({ ...server, clientId: "app", clientSecret: Redacted.make("…") })
+ * )
+ * ```
+ */
 export const discover = (
   issuer: string
 ): Effect.Effect<Endpoints, InvalidOption | SourceError, HttpClient.HttpClient> =>

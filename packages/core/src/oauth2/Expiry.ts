@@ -65,7 +65,17 @@ export const fixed = (lifetime: DurationOption): Expiry => {
 /** Nobody says: the token is renewed on a 401 only. */
 export const unknown: Expiry = () => undefined
 
-/** The first of these that reads a usable value: not zero, not negative, not over ten years. */
+/**
+ * The first of these that reads a usable value: not zero, not negative, not over ten years.
+ *
+ * @example
+ * ```ts
+ * const source = TokenEndpoint.make({
+ *   login: { url: "https://api.example.com/session", json: { user: "robot" } },
+ *   expiry: Expiry.first(Expiry.seconds("expires_in"), Expiry.jwt("token"), Expiry.fixed("1 hour"))
+ * })
+ * ```
+ */
 export const first = (...spellings: ReadonlyArray<Expiry>): Expiry => {
   for (const spelling of spellings) must(required(READER)(spelling, "first"))
   return (answer) => {

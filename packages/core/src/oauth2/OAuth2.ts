@@ -25,7 +25,19 @@ export type { OAuth2Options, RefreshOptions } from "./OAuth2Client.js"
 /** A source, or the option that cannot work. Making it sends nothing. */
 export type MadeSource<R = never> = Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient | R>
 
-/** A client's own tokens, by its own credentials (RFC 6749 section 4.4). There is nothing to refresh: each renewal is a login. */
+/**
+ * A client's own tokens, by its own credentials (RFC 6749 section 4.4). There is nothing to refresh: each renewal is a login.
+ *
+ * @example
+ * ```ts
+ * const source = OAuth2.clientCredentials({
+ *   tokenEndpoint: "https://auth.example.com/token",
+ *   clientId: "app",
+ *   clientSecret: Redacted.make("…"),
+ *   scope: "invoices:read"
+ * })
+ * ```
+ */
 export const clientCredentials = (options: OAuth2Options): MadeSource =>
   Effect.gen(function* () {
     yield* checkOptions(options, credentialsChecks)
@@ -45,7 +57,20 @@ export const clientCredentials = (options: OAuth2Options): MadeSource =>
     })
   })
 
-/** Tokens that a person once agreed to (RFC 6749 section 6). The first ones come from the app, by the provider's `put`. */
+/**
+ * Tokens that a person once agreed to (RFC 6749 section 6). The first ones come from the app, by the provider's `put`.
+ *
+ * @example
+ * ```ts
+ * const source = OAuth2.refreshToken({
+ *   tokenEndpoint: "https://auth.example.com/token",
+ *   clientId: "app",
+ *   clientSecret: Redacted.make("…")
+ * })
+ * const provider = yield* TokenProvider.make({ key: "alice", source })
+ * yield* provider.put(TokenSet.make({ refreshToken: "the one that the login gave" }))
+ * ```
+ */
 export const refreshToken = (options: RefreshOptions): MadeSource =>
   Effect.gen(function* () {
     yield* checkOptions(options, refreshTokenChecks)
@@ -53,7 +78,19 @@ export const refreshToken = (options: RefreshOptions): MadeSource =>
     return yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
   })
 
-/** Tokens for an assertion that somebody signed (RFC 7523 section 2.1): a service account's own key, or another server's JWT. */
+/**
+ * Tokens for an assertion that somebody signed (RFC 7523 section 2.1): a service account's own key, or another server's JWT.
+ *
+ * @example
+ * ```ts
+ * const source = OAuth2.jwtBearer({
+ *   tokenEndpoint: "https://oauth2.googleapis.com/token",
+ *   issuedBy: "robot@project.iam.gserviceaccount.com",
+ *   signingKey: { key: Redacted.make("-----BEGIN PRIVATE KEY-----…"), algorithm: "RS256", keyId: "2026-11" },
+ *   claims: { scope: "https://www.googleapis.com/auth/drive.readonly" }
+ * })
+ * ```
+ */
 export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R> =>
   Effect.gen(function* () {
     yield* checkOptions(options, jwtBearerChecks)
@@ -70,7 +107,20 @@ export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R
     })
   })
 
-/** Tokens for another token (RFC 8693). The subject token is asked for anew at each login. */
+/**
+ * Tokens for another token (RFC 8693). The subject token is asked for anew at each login.
+ *
+ * @example
+ * ```ts
+ * const source = OAuth2.tokenExchange({
+ *   tokenEndpoint: "https://auth.example.com/token",
+ *   clientId: "billing",
+ *   clientSecret: Redacted.make("…"),
+ *   subjectToken: Effect.succeed(Redacted.make("the token of who called us")),
+ *   scope: "ledger:read"
+ * })
+ * ```
+ */
 export const tokenExchange = <R = never>(options: TokenExchangeOptions<R>): MadeSource<R> =>
   Effect.gen(function* () {
     yield* checkOptions(options, tokenExchangeChecks)

@@ -37,7 +37,21 @@ export interface TokenEndpointOptions<A extends TokenSetOptions = TokenSetOption
   readonly extendsAccessToken?: boolean | undefined
 }
 
-/** A source for endpoints that are not quite standard: what to send and how to read the answer, declared as data. */
+/**
+ * A source for endpoints that are not quite standard: what to send and how to read the answer, declared as data.
+ *
+ * @example
+ * ```ts
+ * const source = TokenEndpoint.make({
+ *   login: {
+ *     url: "https://api.example.com/session",
+ *     json: { user: "robot", password: Redacted.make("…") }
+ *   },
+ *   fields: { accessToken: "data.token" },
+ *   expiry: Expiry.epochMillis("data.validUntil")
+ * })
+ * ```
+ */
 export const make = <A extends TokenSetOptions, I>(
   options: TokenEndpointOptions<A, I>
 ): Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient> =>

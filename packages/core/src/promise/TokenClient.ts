@@ -97,6 +97,21 @@ export const TokenClient = {
   /**
    * A client of the provider in a layer, or of one made of options. It is built at first use, and again at the next
    * where that failed. Timers in the background do not keep a Node process alive.
+   *
+   * @example
+   * ```ts
+   * const client = TokenClient.make({
+   *   key: "billing",
+   *   source: OAuth2.clientCredentials({
+   *     tokenEndpoint: "https://auth.example.com/token",
+   *     clientId: "app",
+   *     clientSecret: Redacted.make("…")
+   *   }),
+   *   store: MemoryTokenStore.layer,
+   *   baseUrl: "https://api.example.com"
+   * })
+   * const response = await client.fetch("/invoices")
+   * ```
    */
   make,
 

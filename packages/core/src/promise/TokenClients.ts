@@ -28,6 +28,15 @@ export const TokenClients = {
   /**
    * Clients of the providers in a layer, such as `TokenProviders.layer({ … })` with a store. It is built at first use,
    * and again at the next where that failed. Timers in the background do not keep a Node process alive.
+   *
+   * @example
+   * ```ts
+   * const providers = TokenProviders.layer({
+   *   source: (key) => OAuth2.refreshToken({ tokenEndpoint: `https://${key}.example.com/token`, clientId: "app" })
+   * })
+   * const clients = TokenClients.make(providers.pipe(Layer.provide([MemoryTokenStore.layer, FetchHttpClient.layer])))
+   * const { expiresAt } = await clients.of("acme").get()
+   * ```
    */
   make: <E>(layer: Layer.Layer<TokenProviders, E>, options: TokenClientOptions = {}): TokenClients => {
     must(

@@ -89,7 +89,18 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
     readonly forget: Effect.Effect<void, TokenStoreError | ProviderClosed>
   }
 >() {
-  /** The provider of one key, for as long as the scope lives; refreshes in flight are finished before it closes. */
+  /**
+   * The provider of one key, for as long as the scope lives; refreshes in flight are finished before it closes.
+   *
+   * @example
+   * ```ts
+   * const provider = yield* TokenProvider.make({
+   *   key: "billing",
+   *   source: OAuth2.clientCredentials({ tokenEndpoint: "https://auth.example.com/token", clientId: "app" })
+   * })
+   * const token = yield* provider.get
+   * ```
+   */
   static readonly make = <E = never, R = never>(
     options: TokenProviderOptions<E, R>
   ): Effect.Effect<TokenProvider["Type"], InvalidOption | E, TokenStore | Scope.Scope | R> =>
@@ -101,7 +112,18 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
       return fromEntry(engine, yield* engine.entry(options.key, source))
     })
 
-  /** `make` as a layer. */
+  /**
+   * `make` as a layer.
+   *
+   * @example
+   * ```ts
+   * const Billing = TokenProvider.layer({
+   *   key: "billing",
+   *   source: OAuth2.clientCredentials({ tokenEndpoint: "https://auth.example.com/token", clientId: "app" })
+   * }).pipe(Layer.provide([MemoryTokenStore.layer, FetchHttpClient.layer]))
+   * const token = Effect.flatMap(TokenProvider, (provider) => provider.get).pipe(Effect.provide(Billing))
+   * ```
+   */
   static readonly layer = <E = never, R = never>(
     options: TokenProviderOptions<E, R>
   ): Layer.Layer<TokenProvider, InvalidOption | E, TokenStore | Exclude<R, Scope.Scope>> =>

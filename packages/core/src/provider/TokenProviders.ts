@@ -38,7 +38,17 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
     readonly size: Effect.Effect<number>
   }
 >() {
-  /** The providers of all keys, for as long as the scope lives; refreshes in flight are finished before it closes. */
+  /**
+   * The providers of all keys, for as long as the scope lives; refreshes in flight are finished before it closes.
+   *
+   * @example
+   * ```ts
+   * const providers = yield* TokenProviders.make({
+   *   source: (tenant) => OAuth2.refreshToken({ tokenEndpoint: `https://${tenant}.example.com/token`, clientId: "app" })
+   * })
+   * const token = yield* providers.get("acme")
+   * ```
+   */
   static readonly make = <E, R>(
     options: TokenProvidersOptions<E, R>
   ): Effect.Effect<TokenProviders["Type"], InvalidOption, TokenStore | Scope.Scope | R> =>

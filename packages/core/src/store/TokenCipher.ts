@@ -39,6 +39,12 @@ export class TokenCipher extends Context.Tag("@evertoken/core/TokenCipher")<
   /**
    * A cipher over keys from the configuration, by default the variable `EVERTOKEN_KEYS`, written
    * `2026-09=…,2026-03=…`: the first seals, all open.
+   *
+   * @example
+   * ```ts
+   * // EVERTOKEN_KEYS=2026-11=…,2026-05=…
+   * const Store = SqlTokenStore.layer({ encryption: TokenCipher.config() })
+   * ```
    */
   static readonly config = (
     config?: Config.Config<Redacted.Redacted>

@@ -55,7 +55,18 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     readonly changes: Stream.Stream<TokenChange>
   }
 >() {
-  /** Builds the store from single-statement operations over one encoded row; encodes, seals, validates, and bounds each in time. */
+  /**
+   * Builds the store from single-statement operations over one encoded row; encodes, seals, validates, and bounds each in time.
+   *
+   * @example
+   * ```ts
+   * // A store that tells how often it is asked, over the one in memory.
+   * const backend = yield* MemoryTokenStore.backend()
+   * let loads = 0
+   * const load = (key: string) => Effect.zipRight(Effect.sync(() => loads++), backend.load(key))
+   * const store = TokenStore.make({ ...backend, load })
+   * ```
+   */
   static readonly make = (backend: TokenStoreBackend, options: TokenStoreOptions = {}): TokenStore["Type"] => {
     const { cipher } = options
     let ahead = 0

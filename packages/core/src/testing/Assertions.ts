@@ -18,7 +18,9 @@ export type TokenLike =
  *
  * @example
  * ```ts
- * assertSameToken(yield* provider.get, "access-2")
+ * const fake = FakeTokenSource.make()
+ * const provider = yield* TokenProvider.make({ key: "mine", source: fake.source })
+ * assertSameToken(yield* provider.get, "access-1")
  * ```
  */
 export const assertSameToken = (actual: TokenLike | undefined, expected: TokenLike | undefined): void => {

@@ -74,7 +74,7 @@ export const FakeAuthorizationServer = {
    *   clientId: "billing",
    *   clientSecret: Redacted.make("secret")
    * })
-   * const program = Effect.provide(app(source), server.layer)
+   * const provider = yield* TokenProvider.make({ key: "mine", source }).pipe(Effect.provide(server.layer))
    * server.next({ status: 503 }, { lost: true }, { body: "<html>" })
    * ```
    */

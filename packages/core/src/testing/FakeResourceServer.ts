@@ -53,7 +53,8 @@ export const FakeResourceServer = {
    * ```ts
    * const server = FakeAuthorizationServer.make()
    * const api = FakeResourceServer.make({ authority: server, refuses: "redirect" })
-   * const program = Effect.provide(app, api.layer) // reaches both
+   * // Reaches both; from a test, it is what your program asks with.
+   * const client = yield* TokenHttpClient.make({ baseUrl: "https://api.example.com" }).pipe(Effect.provide(api.layer))
    * server.expire() // from now on the API refuses the tokens so far
    * ```
    */

@@ -109,7 +109,8 @@ export const FakeTokenProvider = {
    *
    * @example
    * ```ts
-   * const page = app.pipe(Effect.provide(FakeTokenProvider.layer("log in again")))
+   * const invoices = Effect.flatMap(TokenProvider, (provider) => provider.get) // stands for a program of yours
+   * const told = invoices.pipe(Effect.provide(FakeTokenProvider.layer("log in again")), Effect.flip)
    * ```
    */
   layer: (state: FakeTokenState = "a token"): Layer.Layer<TokenProvider> =>

@@ -38,7 +38,9 @@ export interface SimulateOptions {
  *
  * @example
  * ```ts
- * it.live("my store keeps what it is told, whoever dies", () => simulate(openMyStore))
+ * it.live("my store keeps what it is told, whoever dies", () =>
+ *   simulate(Effect.map(MemoryTokenStore.backend(), (backend) => ({ backend })))
+ * )
  * ```
  */
 export const simulate = <E, R>(

@@ -22,6 +22,18 @@ export const DirectHttpClient = {
    * no redirect is followed, nothing is sent a second time by a layer below, no token of a `TokenHttpClient` is
    * attached, no span shows the request, and an answer is read to its end inside the call, one MiB at most. What goes
    * against that is an `HttpClientError` whose `description` says it.
+   *
+   * @example
+   * ```ts
+   * const client = yield* DirectHttpClient.make
+   * const source = TokenSource.make({
+   *   login: client.post("https://auth.example.com/session").pipe(
+   *     Effect.flatMap((response) => response.json),
+   *     Effect.map((body) => TokenSet.make({ accessToken: String(Object(body).token), expiresIn: "1 hour" })),
+   *     Effect.mapError(() => new TokenEndpointError({ reason: "unavailable" }))
+   *   )
+   * })
+   * ```
    */
   make: Effect.gen(function* () {
     const given = yield* httpClient

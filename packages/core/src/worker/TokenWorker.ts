@@ -37,7 +37,18 @@ export class TokenWorker extends Context.Tag("@evertoken/core/TokenWorker")<
     readonly summary: Effect.Effect<WorkerSummary>
   }
 >() {
-  /** A worker of its own, at work until the scope closes. */
+  /**
+   * A worker of its own, at work until the scope closes.
+   *
+   * @example
+   * ```ts
+   * const worker = yield* TokenWorker.make({
+   *   source: (tenant) => OAuth2.refreshToken({ tokenEndpoint: `https://${tenant}.example.com/token`, clientId: "app" }),
+   *   concurrency: 20
+   * })
+   * const { renewed, failed } = yield* worker.summary
+   * ```
+   */
   static readonly make = <E, R>(
     options: TokenWorkerOptions<E, R>
   ): Effect.Effect<TokenWorker["Type"], InvalidOption, TokenStore | Scope.Scope | R> =>
