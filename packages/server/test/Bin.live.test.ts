@@ -109,6 +109,8 @@ describe("the bin", () => {
         const { config, env } = yield* prepare
         const [billing] = config.connections
         const [mine] = config.callers
+        const text = join(yield* folder, "text.db")
+        writeFileSync(text, "a note of somebody\n".repeat(100))
         const one = (changes: object) => ({ connections: [{ ...billing, ...changes }] })
         const cases: ReadonlyArray<
           readonly [says: string, config: object, env?: Record<string, string>, args?: string]
@@ -135,7 +137,18 @@ describe("the bin", () => {
           ["EVERTOKEN_KEYS: ", {}, { EVERTOKEN_KEYS: "" }],
           ["EVERTOKEN_KEYS: ", {}, { EVERTOKEN_KEYS: "k1=s3cret" }],
           ["DATABASE_URL: expected file:tokens.db", {}, { DATABASE_URL: "oracle://u:s3cret@127.0.0.1/x" }],
-          ["DATABASE_URL: the database cannot be reached", {}, { DATABASE_URL: "postgres://u:s3cret@127.0.0.1:1/x" }],
+          [
+            "DATABASE_URL: the database cannot be reached at 127.0.0.1:1 (ECONNREFUSED)",
+            {},
+            { DATABASE_URL: "postgres://u:s3cret@127.0.0.1:1/x" }
+          ],
+          [`DATABASE_URL: the file ${text} cannot be opened: it is no SQLite`, {}, { DATABASE_URL: `file:${text}` }],
+          [
+            `DATABASE_URL: the file ${text} cannot be opened: it is no SQLite`,
+            {},
+            { DATABASE_URL: `file:${text}` },
+            "check"
+          ],
           ["database: the environment variable NO_URL is not set", { database: "env:NO_URL" }],
           ["database: the file /nowhere/url cannot be read", { database: "file:/nowhere/url" }],
           ["DATABASE_URL: the file /nowhere/url cannot be read", {}, { DATABASE_URL: "file:/nowhere/url" }],

@@ -121,7 +121,11 @@ for (const database of [postgres, mysql]) {
       Effect.gen(function* () {
         const { url, wire } = yield* behindWire(database)
         const { code, err } = yield* Effect.flatMap(starting(wire, url), ({ ended }) => ended)
-        assert.deepStrictEqual([code, err], [1, "evertoken: DATABASE_URL: the database cannot be reached\n"])
+        assert.strictEqual(code, 1)
+        assert.match(
+          err,
+          /^evertoken: DATABASE_URL: the database cannot be reached at 127\.0\.0\.1:\d+(?: \(\w+\))?\n$/
+        )
       })
     )
 

@@ -4,12 +4,14 @@ import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { SqlClient } from "@effect/sql"
 import type { SqliteClientConfig } from "@effect/sql-sqlite-node/SqliteClient"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import { problemOf } from "./DatabaseProblem.js"
 import { SettingsError } from "./Settings.js"
 
 /**
@@ -27,17 +29,12 @@ export const layer = (
   use: "keep" | "look" = "keep"
 ): Layer.Layer<SqlClient.SqlClient, SettingsError> => {
   const text = Redacted.value(address)
-  const broken = new SettingsError({ setting, problem: "the database cannot be reached" })
-  if (/^postgres(?:ql)?:\/\//.test(text)) return Layer.mapError(prompt(postgres(text)), () => broken)
-  if (/^(?:mysql|mariadb):\/\//.test(text)) return Layer.mapError(prompt(mysql(text)), () => broken)
+  const broken = (error: unknown) => new SettingsError({ setting, problem: problemOf(text, error) })
+  if (/^postgres(?:ql)?:\/\//.test(text)) return Layer.mapError(prompt(postgres(text)), broken)
+  if (/^(?:mysql|mariadb):\/\//.test(text)) return Layer.mapError(prompt(mysql(text)), broken)
   if (isFile(text)) {
-    if (use === "look") return Layer.mapError(lookAt(fileOf(text)), () => broken)
-    return Layer.unwrapEffect(
-      Effect.try({
-        try: () => sqlite({ filename: ownFile(fileOf(text)) }),
-        catch: () => new SettingsError({ setting, problem: "expected a file, such as file:tokens.db" })
-      })
-    ).pipe(Layer.mapError(() => broken))
+    const open = Effect.try({ try: () => opened(text, use), catch: (error) => error })
+    return Layer.mapError(Layer.unwrapEffect(open), broken)
   }
   const problem = "expected file:tokens.db, postgres://… or mysql://…, or where that is: env:NAME or file:/path"
   return Layer.fail(new SettingsError({ setting, problem }))
@@ -54,10 +51,11 @@ const PROBE = 10_000
 const loaded = <Driver, A, E>(driver: () => Promise<Driver>, make: (driver: Driver) => Layer.Layer<A, E>) =>
   Layer.unwrapEffect(Effect.map(Effect.promise(driver), make))
 
+// The client throws what the driver does.
 const sqlite = (options: SqliteClientConfig) =>
   loaded(
     () => import("@effect/sql-sqlite-node/SqliteClient"),
-    (SqliteClient) => SqliteClient.layer(options)
+    (SqliteClient) => Layer.catchAllCause(SqliteClient.layer(options), (cause) => Layer.fail(Cause.squash(cause)))
   )
 
 const postgres = (url: string) =>
@@ -113,6 +111,11 @@ const prompt = <A, E>(client: Layer.Layer<A, E>): Layer.Layer<A, E> =>
     })
   )
 
+const opened = (address: string, use: "keep" | "look") => {
+  const filename = fileOf(address)
+  return use === "look" ? lookAt(filename) : sqlite({ filename: ownFile(filename) })
+}
+
 /** The file, made for nobody but this user; SQLite gives what it keeps beside it the same mode. */
 const ownFile = (path: string): string => {
   if (path !== "" && path !== ":memory:") closeSync(openSync(path, "a", 0o600))
@@ -127,18 +130,19 @@ export const isAbsent = (setting: string, address: Redacted.Redacted): Effect.Ef
       if (!isFile(text)) return false
       const path = fileOf(text)
       if (path === ":memory:") return true
-      if (!existsSync(path)) accessSync(dirname(path), constants.W_OK)
+      accessSync(existsSync(path) ? path : dirname(path), constants.W_OK)
       return !existsSync(path)
     },
-    catch: () => new SettingsError({ setting, problem: "the file is not there, and none can be made there" })
+    catch: (error) => new SettingsError({ setting, problem: problemOf(Redacted.value(address), error) })
   })
 
 /** Opened for writing, since a reader of its own would leave files behind; then nothing can be written. */
 const lookAt = (filename: string) =>
-  Layer.tap(
-    sqlite({ filename, disableWAL: true }),
-    (context) => Context.get(context, SqlClient.SqlClient)`PRAGMA query_only = 1`.unprepared
-  )
+  Layer.tap(sqlite({ filename, disableWAL: true }), (context) => {
+    const sql = Context.get(context, SqlClient.SqlClient)
+    // The second reads the file, and so fails where it is no database.
+    return Effect.zipRight(sql`PRAGMA query_only = 1`.unprepared, sql`PRAGMA schema_version`.unprepared)
+  })
 
 const fileOf = (address: string) =>
   address.startsWith("file://") ? fileURLToPath(address) : address.slice("file:".length)
