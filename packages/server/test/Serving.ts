@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Authority } from "@evertoken/authority"
-import { Effect, Redacted } from "effect"
+import { type Duration, Effect, Redacted } from "effect"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { run } from "./Bin.js"
 import { caller, calling, endpoint, environment, folder } from "./Service.js"
@@ -29,9 +29,11 @@ export const servingOn = Effect.fnUntraced(function* ({
   callers = [],
   connections,
   database,
-  more
+  lifetime = "5 minutes",
+  more,
+  settings
 }: ServingOptions = {}) {
-  const authority = yield* Authority.make({ lifetime: "5 minutes" })
+  const authority = yield* Authority.make({ lifetime })
   const port = yield* freePort
   const admin = caller("admin", ["read", "put", "forget", "watch", "metrics"])
   const config = {
@@ -42,7 +44,8 @@ export const servingOn = Effect.fnUntraced(function* ({
       { key: "*", grant: "refresh_token", ...endpoint(authority, "app") }
     ],
     callers: [admin.setting, ...callers],
-    rate: { requests: 100_000, per: "1 second" }
+    rate: { requests: 100_000, per: "1 second" },
+    ...settings
   }
   const env = {
     ...environment,
@@ -64,6 +67,10 @@ interface ServingOptions {
   readonly callers?: ReadonlyArray<unknown>
   /** Before `billing`, and one for all other keys. */
   readonly connections?: (authority: Authority["Type"]) => ReadonlyArray<unknown>
+  /** Of access tokens. */
+  readonly lifetime?: Duration.DurationInput
+  /** Beside the usual. */
+  readonly settings?: object
   /** Of the environment. */
   readonly more?: Readonly<Record<string, string>>
 }
