@@ -535,8 +535,8 @@ describe("a body", () => {
         const { bodies, fake, refusal, response } = yield* send(body)
         assert.deepStrictEqual([bodies, response.status, yield* response.text], [["once"], 401, "refused"])
         assert.propertyVal(refusal, "_tag", "BodyNotReplayable")
+        yield* fake.provider.get
         assert.strictEqual(fake.posts(), 2)
-        assert.strictEqual((yield* fake.provider.get).value.toString(), "<redacted>")
       })
     )
   }

@@ -1,10 +1,11 @@
 import * as Data from "effect/Data"
 import type * as Redacted from "effect/Redacted"
+import { NO_TEXT } from "./Secret.js"
 import type { TokenSet } from "./TokenSet.js"
 
 /** What a caller is handed: enough to make a request, and never the refresh token. */
 export class AccessToken extends Data.Class<{
-  /** The token itself. */
+  /** The token itself: `Redacted.value` opens it. Put into a text, it throws `SecretInText`. */
   readonly value: Redacted.Redacted
   /** The scheme it goes by in `Authorization`: `Bearer`, `DPoP`, or what the source declares. */
   readonly type: string
@@ -32,4 +33,8 @@ export class AccessToken extends Data.Class<{
       proofKey: tokens.proofKey,
       generation
     })
+
+  static {
+    Object.defineProperties(AccessToken.prototype, NO_TEXT)
+  }
 }

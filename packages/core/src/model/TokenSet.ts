@@ -19,6 +19,7 @@ import {
   secret,
   string
 } from "./Options.js"
+import { secretOf } from "./Secret.js"
 import { InvalidOption } from "./TokenError.js"
 
 /** What a token endpoint answered (RFC 6749 section 5.1). Its secrets are `Redacted` and stay so. */
@@ -153,6 +154,7 @@ export class TokenSet extends Data.Class<{
           refreshTokenExpiresIn: undefined,
           ...{ obtainedAt: undefined, refreshTokenEndSetAt: undefined, scopes: undefined, proofKey: undefined },
           ...kept,
+          accessToken: redact(kept.accessToken) ?? NONE,
           expiresAt: kept.expiresAt,
           refreshToken: redact(kept.refreshToken),
           refreshTokenExpiresAt: kept.refreshTokenExpiresAt
@@ -189,7 +191,7 @@ export interface TokenSetOptions {
 export type Instant = number | Date | DateTime.DateTime
 
 const TEN_YEARS = Duration.toMillis("3650 days")
-const NONE = Redacted.make("")
+const NONE = secretOf("")
 /** An end that each version takes for one. */
 const ENDED = 1
 
@@ -226,8 +228,8 @@ const tokenSetChecks = {
 
 const redact = (secret: Redacted.Redacted | string | null | undefined): Redacted.Redacted | undefined => {
   if (secret === null || secret === undefined) return undefined
-  const redacted = typeof secret === "string" ? Redacted.make(secret) : secret
-  return Redacted.value(redacted) === "" ? undefined : redacted
+  const value = typeof secret === "string" ? secret : Redacted.value(secret)
+  return value === "" ? undefined : secretOf(value)
 }
 
 const canonicalType = (given = ""): string => {
