@@ -5,7 +5,7 @@ import { cpus, platform, release, totalmem } from "node:os"
 import { Effect, Struct } from "effect"
 import { fresh, waiting } from "./get.js"
 import { heap } from "./heap.js"
-import { request } from "./http.js"
+import { fetched, request } from "./http.js"
 import type { Row } from "./measure.js"
 import { handOut } from "./peers.js"
 import { size } from "./size.js"
@@ -19,6 +19,7 @@ const benchmarks: Record<string, () => Promise<ReadonlyArray<Row>>> = {
   waiting: one(waiting),
   peers: handOut,
   http: one(request),
+  fetch: one(fetched),
   heap: one(heap),
   stores: () => Effect.runPromise(stores)
 }

@@ -41,6 +41,11 @@ export interface TokenHeader {
     request: HttpClientRequest.HttpClientRequest,
     nonce: string | undefined
   ) => Effect.Effect<Readonly<Record<string, string>>, HttpClientError.RequestError>
+  /** `request` with the header, where that is all it takes: not for a bound token, nor one that cannot be written. */
+  readonly set: (
+    token: AccessToken,
+    request: HttpClientRequest.HttpClientRequest
+  ) => HttpClientRequest.HttpClientRequest | undefined
 }
 
 /** Whether requests with this token carry a proof of possession (RFC 9449). */
@@ -89,7 +94,11 @@ export const makeHeader = (options: HeaderOptions): Effect.Effect<TokenHeader, I
         Effect.catchAll((error) => unsendable(request, error.message))
       )
     }
-    return { name, names: [name, "dpop"], write }
+    const set: TokenHeader["set"] = (token, request) => {
+      const line = isBound(token) ? undefined : lineOf(token)
+      return line && HttpClientRequest.setHeaders(request, line)
+    }
+    return { name, names: [name, "dpop"], write, set }
   })
 
 const unsendable = (request: HttpClientRequest.HttpClientRequest, description: string) =>

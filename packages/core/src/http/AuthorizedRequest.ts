@@ -94,7 +94,7 @@ const within = <A, E>(
   })
 
 /** `fetch` follows redirects by itself, out of our sight: here it is told not to, and notes that it would have. */
-const visible = (init: RequestInit, name: string, state: { follows: boolean }): RequestInit => {
+export const visible = (init: RequestInit, name: string, state: { follows: boolean }): RequestInit => {
   if ((init.redirect ?? "follow") !== "follow") return init
   if (hidesRedirects()) {
     // A browser drops `Authorization` on the way to another origin, and no other header.

@@ -19,8 +19,10 @@ export interface Answer {
 export type Verdict = "accepted" | "rejected" | "nonce" | Refusal
 
 /** Whether an answer has to be judged at all. */
-export const isDoubtful = ({ status }: TokenResponse, rejected: ((answer: Answer) => boolean) | undefined): boolean =>
-  rejected !== undefined || status === 401 || status === 403
+export const isDoubtful = (
+  { status }: { readonly status: number },
+  rejected: ((answer: Answer) => boolean) | undefined
+): boolean => rejected !== undefined || status === 401 || status === 403
 
 /** What a caller knows of its API's answers. */
 export interface Judges {

@@ -14,9 +14,10 @@ import { type TokenProvider, tokenProvider } from "../provider/TokenProvider.js"
 import { httpClient } from "../transport/DirectHttpClient.js"
 import { TokenUse } from "../transport/TokenMode.js"
 import { TokenResponse } from "./AuthorizedResponse.js"
+import { type RepairOptions, repairChecks } from "./RepairOptions.js"
 import { replayable } from "./ReplayableBody.js"
 import type { Refusal } from "./UnauthorizedReason.js"
-import { makeRepair, type RepairOptions, repairChecks, type Tell } from "./UnauthorizedRetry.js"
+import { makeRepair, type Tell } from "./UnauthorizedRetry.js"
 
 /** An `HttpClient` whose calls can also fail for want of a token. */
 export type TokenHttpClient = HttpClient.HttpClient.With<HttpClientError.HttpClientError | TokenError>
@@ -114,7 +115,7 @@ const build = <E, R, Told>(options: TokenHttpClientOptions<E, R>, tell: Tell<Tol
     yield* checkOptions(options, httpChecks)
     const provider: Effect.Effect<TokenProvider["Type"], E | InvalidOption, R | TokenProvider> =
       options.provider ?? tokenProvider
-    return yield* makeRepair(yield* httpClient, yield* provider, options, tell)
+    return (yield* makeRepair(yield* httpClient, yield* provider, options, tell)).client
   })
 
 /** What each option of `TokenHttpClient.make` has to be. */

@@ -1,54 +1,25 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { AccessToken } from "../model/AccessToken.js"
-import { type Checks, type DurationOption, duration, func } from "../model/Options.js"
 import { type InvalidOption, type TokenError, TokenRejected } from "../model/TokenError.js"
 import type { TokenProvider } from "../provider/TokenProvider.js"
 import { prepared } from "../transport/HttpClientInternals.js"
 import { TokenUse } from "../transport/TokenMode.js"
-import { type OriginOptions, originChecks, resolveOrigins } from "./AllowedOrigins.js"
-import { type HeaderOptions, headerChecks, isBound, makeHeader } from "./AuthorizationHeader.js"
+import { resolveOrigins } from "./AllowedOrigins.js"
+import { makeHeader } from "./AuthorizationHeader.js"
 import { type Hop, makeSend } from "./AuthorizedRequest.js"
-import { TokenResponse } from "./AuthorizedResponse.js"
+import { TokenResponse, withoutHeaders } from "./AuthorizedResponse.js"
 import { redirected } from "./Redirect.js"
-import { type Answer, challengesOf, isDoubtful, judge, type Verdict } from "./RejectionCheck.js"
+import { challengesOf } from "./RejectionCheck.js"
+import type { RepairOptions } from "./RepairOptions.js"
 import { canReplay } from "./ReplayableBody.js"
+import { type Judged, makeAttempt, originOf } from "./TokenAttempt.js"
 import { Refusal } from "./UnauthorizedReason.js"
-
-/** What `TokenHttpClient` and `TokenClient` share. */
-export interface RepairOptions extends OriginOptions, HeaderOptions {
-  /**
-   * Finds rejections that are not a 401: a body that says so, a gateway's 404. It adds to the default, which is 401
-   * without `insufficient_scope`. It may be called twice for one answer.
-   */
-  readonly rejected?: ((answer: Answer) => boolean) | undefined
-  /**
-   * Finds rejections that say nothing of the token: a 401 for a wrong PIN, a locked account. The caller gets them as they
-   * are; they cost no refresh and no second request. It may be called twice for one answer.
-   */
-  readonly accepted?: ((answer: Answer) => boolean) | undefined
-  /**
-   * How long a new token may take until each server of the API knows it. A refused token that is younger is sent again
-   * after a pause, as often as that takes, before it is replaced.
-   * @default "0 seconds"
-   */
-  readonly settles?: DurationOption | undefined
-}
-
-/** What each option of both has to be. */
-export const repairChecks = {
-  ...originChecks,
-  ...headerChecks,
-  rejected: func("a function from an answer to true or false"),
-  accepted: func("a function from an answer to true or false"),
-  settles: duration
-} satisfies Checks<RepairOptions>
 
 type HttpError = HttpClientError.HttpClientError
 type Request = HttpClientRequest.HttpClientRequest
@@ -56,74 +27,66 @@ type Request = HttpClientRequest.HttpClientRequest
 /** How a client tells what went wrong. */
 export type Tell<E> = (error: HttpError | TokenError, request: Request) => E
 
+/** Sends requests with tokens, and repairs rejections. */
+export interface Repair<E> {
+  /** The header that carries the token, in lower case. */
+  readonly header: string
+  readonly client: HttpClient.HttpClient.With<HttpError | E>
+  /** One request, as `client` makes it; `how` says what is to differ. */
+  readonly send: (request: Request, how: How) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError | E>
+  /** `request` as it is sent with `token`; undefined where it takes more than a header, or gets no token. */
+  readonly carrying: (request: Request, token: AccessToken) => Request | undefined
+}
+
+/** What one call does otherwise. */
+export interface How {
+  /** Where the first token comes from, if not from the provider's `get`. */
+  readonly get?: Effect.Effect<AccessToken, TokenError> | undefined
+  /** The first attempt, where it was made already. */
+  readonly begun?: Begun | undefined
+}
+
+/** An attempt whose request was made by `carrying`. */
+export interface Begun {
+  readonly token: AccessToken
+  readonly response: HttpClientResponse.HttpClientResponse
+  /** Whether a redirect in the answer is left to us. */
+  readonly follows: boolean
+}
+
 /** `client` with the tokens of `provider` on its requests, and rejections repaired. */
 export const makeRepair = <E>(
   client: HttpClient.HttpClient,
   provider: TokenProvider["Type"],
   options: RepairOptions,
   tell: Tell<E>
-): Effect.Effect<HttpClient.HttpClient.With<HttpError | E>, InvalidOption> =>
+): Effect.Effect<Repair<E>, InvalidOption> =>
   Effect.gen(function* () {
-    const { rejected } = options
+    const { replaceHeader = false } = options
     const settles = Duration.toMillis(options.settles ?? Duration.zero)
     const origins = yield* resolveOrigins(options)
     const header = yield* makeHeader(options)
     const bare = prepared(client)
     const send = yield* makeSend(bare, header, origins)
-    /** The nonce that each origin wants to see in the next proof. */
-    const nonces = new Map<string, string>()
-
-    /** One request with this token, and once more where the server wants another nonce in its proof. */
-    const attempt = (request: Request, token: AccessToken): Effect.Effect<Judged, HttpError> => {
-      if (isBound(token)) return prove(request, token, nonces.get(originOf(request)), true)
-      const sent = Effect.flatMap(header.write(token, request, undefined), (secrets) => send(request, secrets))
-      return Effect.flatMap(sent, assess)
-    }
-
-    const prove = (
-      request: Request,
-      token: AccessToken,
-      nonce: string | undefined,
-      again: boolean
-    ): Effect.Effect<Judged, HttpError> => {
-      const origin = originOf(request)
-      return header.write(token, request, nonce).pipe(
-        Effect.flatMap((secrets) => send(request, secrets)),
-        Effect.flatMap((hop) => {
-          const next = hop.response.headers["dpop-nonce"]
-          if (next !== undefined) nonces.set(origin, next)
-          return assess(hop)
-        }),
-        Effect.flatMap((judged): Effect.Effect<Judged, HttpError> => {
-          if (judged.verdict !== "nonce") return Effect.succeed(judged)
-          const challenges = challengesOf(judged.response)
-          // The nonce of this very answer: another answer may have brought an older one meanwhile.
-          const asked = judged.response.headers["dpop-nonce"] ?? nonces.get(origin)
-          if (!again || asked === nonce) {
-            return Effect.succeed({ ...judged, verdict: Refusal.NonceRequired({ challenges }) })
-          }
-          if (!canReplay(request.body)) {
-            return Effect.succeed({ ...judged, verdict: Refusal.BodyNotReplayable({ challenges }) })
-          }
-          return Effect.zipRight(judged.response.discard, prove(request, token, asked, false))
-        })
-      )
-    }
-
-    const assess = (hop: Hop): Effect.Effect<Judged> =>
-      hop.carried && isDoubtful(hop.response, rejected)
-        ? Effect.map(judge(hop.response, options), (verdict) => ({ ...hop, verdict }))
-        : Effect.succeed({ ...hop, verdict: "accepted" })
+    const { assess, attempt } = makeAttempt(send, header, options)
 
     /** One request with a valid token; what is refused is repaired as the policy allows. */
-    const call = (request: Request, use: Use): Effect.Effect<Hop, HttpError | TokenError> =>
-      Effect.flatMap(provider.get, (token) =>
-        Effect.flatMap(attempt(request, token), (first) =>
-          first.verdict === "accepted" || (use === "trust" && first.verdict === "rejected")
-            ? Effect.succeed(first)
-            : repair(request, use === "repair", token, first)
-        )
-      )
+    const call = (
+      request: Request,
+      use: Use,
+      { begun, get = provider.get }: How
+    ): Effect.Effect<Hop, HttpError | TokenError> => {
+      const judged = (token: AccessToken, first: Judged) =>
+        first.verdict === "accepted" || (use === "trust" && first.verdict === "rejected")
+          ? Effect.succeed(first)
+          : repair(request, use === "repair", token, first)
+      if (begun !== undefined) {
+        const { follows, token } = begun
+        const hop = { response: new TokenResponse(begun.response, header.names), carried: true, follows }
+        return Effect.flatMap(assess(hop), (first) => judged(token, first))
+      }
+      return Effect.flatMap(get, (token) => Effect.flatMap(attempt(request, token), (first) => judged(token, first)))
+    }
 
     /** Goes on from an answer that was not accepted, and ends with the server's last one. */
     const repair = (
@@ -206,20 +169,43 @@ export const makeRepair = <E>(
       )
 
     /** One request and the redirects it leads to, each judged by its own origin. */
-    const visit = (request: Request, use: Use, count: number): Effect.Effect<Response, HttpError | TokenError> =>
-      Effect.flatMap(origins.has(request) ? call(request, use) : stray(request), ({ follows, response }) => {
+    const visit = (
+      request: Request,
+      use: Use,
+      how: How,
+      count: number
+    ): Effect.Effect<TokenResponse, HttpError | TokenError> =>
+      Effect.flatMap(origins.has(request) ? call(request, use, how) : stray(request), ({ follows, response }) => {
         response.redirects = count
         if (!follows || response.status < 300 || response.status >= 400) return Effect.succeed(response)
         return Effect.flatMap(redirected(request, response, count), (next) =>
-          next === undefined ? Effect.succeed(response) : Effect.zipRight(response.discard, visit(next, use, count + 1))
+          next === undefined
+            ? Effect.succeed(response)
+            : Effect.zipRight(response.discard, visit(next, use, { get: how.get }, count + 1))
         )
       })
 
-    return HttpClient.transform(client, (plain, given) =>
-      Effect.flatMap(TokenUse, (use): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError | E> => {
+    /** `request` as a token is put into it; undefined where it gets none. */
+    const open = (request: Request): Request | undefined =>
+      !origins.has(request)
+        ? undefined
+        : !(header.name in request.headers)
+          ? request
+          : replaceHeader
+            ? withoutHeaders(request, [header.name])
+            : undefined
+
+    const exchange = (
+      given: Request,
+      how: How,
+      plain: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError>
+    ): ReturnType<Repair<E>["send"]> =>
+      Effect.flatMap(TokenUse, (use): ReturnType<Repair<E>["send"]> => {
         const request = origins.resolve(given)
-        const ours = use !== "none" && !(header.name in request.headers) && origins.has(request)
-        if (ours) return Effect.mapError(visit(request, use, 0), (error) => tell(error, request))
+        const ours = use === "none" ? undefined : open(request)
+        if (use !== "none" && ours !== undefined) {
+          return Effect.mapError(visit(ours, use, how, 0), (error) => tell(error, ours))
+        }
         const sent = request === given ? plain : bare.execute(request)
         if (use === "none" || header.name in request.headers) return sent
         return Effect.flatMap(sent, (response) =>
@@ -228,17 +214,20 @@ export const makeRepair = <E>(
             : Effect.succeed(response)
         )
       })
-    )
+
+    return {
+      header: header.name,
+      client: HttpClient.transform(client, (plain, request) => exchange(request, {}, plain)),
+      send: (request, how) => exchange(request, how, bare.execute(request)),
+      carrying: (given, token) => {
+        const request = open(origins.resolve(given))
+        return request && header.set(token, request)
+      }
+    }
   })
 
 /** What is done with a token that is attached. */
 type Use = "repair" | "attach" | "trust"
-
-interface Judged extends Hop {
-  readonly verdict: Verdict
-}
-
-type Response = TokenResponse
 
 const refuse = (hop: Hop, refusal: Refusal): Effect.Effect<Hop> => {
   hop.response.refusal = refusal
@@ -248,6 +237,3 @@ const refuse = (hop: Hop, refusal: Refusal): Effect.Effect<Hop> => {
 /** How often a token is sent while it settles, at most. */
 const PAUSES = 8
 const SHORTEST_PAUSE = 100
-
-const originOf = (request: Request): string =>
-  Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: ({ origin }) => origin })

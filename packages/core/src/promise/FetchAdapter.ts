@@ -29,9 +29,12 @@ export const webCall = (input: RequestInfo | URL, init: RequestInit = {}): WebCa
         ? marked(HttpBody.raw(given))
         : HttpBody.empty
   const request = HttpClientRequest.setBody(HttpClientRequest.get(given?.url ?? String(input)), body)
-  const headers = new Headers(init.headers ?? given?.headers)
+  const headers = init.headers ?? given?.headers
   return {
-    request: HttpClientRequest.setHeaders(Object.assign(request, { method }), [...headers]),
+    request: HttpClientRequest.setHeaders(
+      Object.assign(request, { method }),
+      headers === undefined ? [] : [...new Headers(headers)]
+    ),
     init: { ...(given === undefined ? {} : optionsOf(given)), ...present(init) }
   }
 }
@@ -42,19 +45,17 @@ export const webClient = (fetch: typeof globalThis.fetch): HttpClient.HttpClient
     Effect.flatMap((request) =>
       Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
         Effect.tryPromise({
-          try: (signal) =>
-            send(
-              fetch,
-              request,
-              Option.getOrElse(init, (): RequestInit => ({})),
-              signal
-            ),
+          try: (signal) => send(fetch, request, { signal, ...Option.getOrElse(init, (): RequestInit => ({})) }),
           catch: (cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })
-        }).pipe(Effect.map((web) => Object.assign(HttpClientResponse.fromWeb(request, web), { web })))
+        }).pipe(Effect.map((web) => answered(request, web)))
       )
     ),
     Effect.succeed
   )
+
+/** The answer to `request`, which `webResponse` gives away as it is. */
+export const answered = (request: HttpClientRequest.HttpClientRequest, web: Response) =>
+  Object.assign(HttpClientResponse.fromWeb(request, web), { web })
 
 /** What `fetch` gives for such a response, its body unread. */
 export const webResponse = (response: HttpClientResponse.HttpClientResponse): Response => {
@@ -88,15 +89,15 @@ const Refused: unique symbol = Symbol.for("@evertoken/core/Refusal")
 const isRefused = (response: object): response is { readonly [Refused]: Refusal } =>
   Predicate.hasProperty(response, Refused)
 
-const send = (
+/** Sends `request` by `fetch`, with the options that go along. */
+export const send = (
   fetch: typeof globalThis.fetch,
   request: HttpClientRequest.HttpClientRequest,
-  init: RequestInit,
-  signal: AbortSignal
-) => {
+  init: RequestInit
+): Promise<Response> => {
   const { body, headers, method } = request
   const url = urlOf(request)
-  const options = { ...init, method, headers: { ...headers }, signal: init.signal ?? signal, body: null }
+  const options = { ...init, method, headers: { ...headers }, body: null }
   if (body._tag !== "Raw") return fetch(url, options)
   if (!(body.body instanceof Request)) return fetch(url, { ...options, body: init.body ?? null })
   const { body: _, ...others } = options

@@ -1,9 +1,8 @@
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -17,8 +16,9 @@ import { InvalidOption } from "../model/TokenError.js"
 import type { TokenEvent } from "../model/TokenEvent.js"
 import { isPeeking, Peek } from "../provider/SyncAccess.js"
 import { type TokenProvider, tokenProvider } from "../provider/TokenProvider.js"
-import { webCall, webClient, webResponse } from "./FetchAdapter.js"
-import type { TokenClientOptions } from "./TokenClient.js"
+import { webClient } from "./FetchAdapter.js"
+import type { TokenClient, TokenClientOptions } from "./TokenClient.js"
+import { tokenFetch } from "./TokenFetch.js"
 import { backgroundClock } from "./UnrefClock.js"
 
 /** A client whose provider is built. */
@@ -34,7 +34,7 @@ export interface OpenClient {
   readonly listen: () => void
   /** The headers that carry `token`. */
   readonly header: (token: AccessToken) => Effect.Effect<Readonly<Record<string, string>>, unknown>
-  readonly fetch: (input: RequestInfo | URL, init: RequestInit | undefined) => Promise<Response>
+  readonly fetch: TokenClient["fetch"]
   readonly close: Effect.Effect<void>
 }
 
@@ -55,14 +55,9 @@ export const openClient = <E>(
     const provider = yield* Effect.onError(Effect.provide(tokenProvider, runtime.context), (cause) =>
       Scope.close(scope, Exit.failCause(cause))
     )
-    const http = yield* Effect.either(
-      makeRepair(
-        webClient(options.fetch ?? ((input, init) => globalThis.fetch(input, init))),
-        provider,
-        options,
-        identity
-      )
-    )
+    const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init))
+    const repair = yield* Effect.either(makeRepair(webClient(fetch), provider, options, identity))
+    const peek = isPeeking(provider) ? provider[Peek] : () => undefined
     const telling = Stream.runForEach(provider.events, (event) =>
       Effect.forEach(listeners, (listener) => Effect.ignoreLogged(Effect.try(() => listener(event))))
     )
@@ -86,7 +81,7 @@ export const openClient = <E>(
 
     return {
       clock,
-      peek: isPeeking(provider) ? provider[Peek] : () => undefined,
+      peek,
       provider,
       run,
       watch,
@@ -99,25 +94,23 @@ export const openClient = <E>(
           ({ message }) => new InvalidOption({ option: "header", expected: message })
         )
       }),
-      fetch: (input, given) => {
-        const { init, request } = webCall(input, given)
-        const { signal } = init
-        if (signal?.aborted === true) return Promise.reject(signal.reason)
-        const response = Effect.flatMap(http, (http) => http.execute(request)).pipe(
-          Effect.provideService(FetchHttpClient.RequestInit, init),
-          Effect.mapBoth({ onSuccess: webResponse, onFailure: thrown })
-        )
-        return run(response, signal)
-      },
+      fetch: Either.match(repair, {
+        onLeft: (problem) => () => Promise.reject(problem),
+        onRight: (repair) =>
+          tokenFetch({
+            ...{ fetch, repair, provider, run, rejected: options.rejected },
+            peek: (millis) => {
+              const now = clock.unsafeCurrentTimeMillis()
+              const token = peek(now)
+              return token?.expiresAt === undefined || token.expiresAt - now >= millis ? token : undefined
+            }
+          })
+      }),
       close: Scope.close(scope, Exit.void)
     }
   })
 
 const BOUND = "fetch, for a token that is bound to a key: each request needs a proof of its own (DPoP, RFC 9449)"
-
-/** What `fetch` threw, or would throw: a `TypeError` for whatever goes wrong on the way. */
-const thrown = (error: unknown): unknown =>
-  HttpClientError.isHttpClientError(error) ? (error.cause ?? new TypeError(error.message)) : error
 
 /** The promise of an exit: what it rejects with is the error itself. */
 export const settle = <A, E>(exit: Exit.Exit<A, E>): Promise<A> =>

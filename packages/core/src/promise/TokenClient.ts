@@ -11,8 +11,9 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import { type RepairOptions, repairChecks } from "../http/RepairOptions.js"
 import type { Refusal } from "../http/UnauthorizedReason.js"
-import { type RepairOptions, repairChecks } from "../http/UnauthorizedRetry.js"
+
 import type { AccessToken } from "../model/AccessToken.js"
 import { type Checks, type DurationOption, duration, func, kind, must, problemOf, required } from "../model/Options.js"
 import { InvalidOption, ProviderClosed } from "../model/TokenError.js"
@@ -55,8 +56,9 @@ export interface TokenClient {
   /**
    * `fetch` with a valid token on each request to the declared origins, also after redirects, and rejections repaired
    * as `TokenHttpClient` does. A stream in `init.body` is sent once only; a `Request` is cloned for each attempt.
+   * `init.minValidity` asks for a token that holds for so long, as `get` does.
    */
-  readonly fetch: typeof globalThis.fetch
+  readonly fetch: (input: RequestInfo | URL, init?: RequestInit & TokenRequestOptions) => Promise<Response>
   /** Calls `listener` with each event of the provider, which is built if it is not yet, until the function that it gives back is called. Throws after `dispose`. */
   readonly onEvent: (listener: (event: TokenEvent) => void) => () => void
   /** Ends everything; a refresh in flight is finished first. Calls after that fail. */
