@@ -80,6 +80,7 @@ export const makeProvider = async (issuer: string, settings: Settings): Promise<
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
+      registration: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
       resourceIndicators: { enabled: false },
       rpInitiatedLogout: { enabled: false },
