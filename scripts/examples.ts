@@ -9,7 +9,14 @@ const folder = join(root, "node_modules", ".cache", "evertoken", "examples")
 
 const packages = [
   ...["@evertoken/core", "@evertoken/core/encryption", "@evertoken/core/testing"],
-  ...["@evertoken/store-memory", "@evertoken/store-sql", "@evertoken/client", "effect", "@effect/platform"],
+  ...[
+    "@evertoken/store-memory",
+    "@evertoken/store-sql",
+    "@evertoken/client",
+    "@evertoken/mcp",
+    "effect",
+    "@effect/platform"
+  ],
   ...["@effect/sql-pg", "@effect/sql-sqlite-node"]
 ]
 
@@ -21,7 +28,13 @@ const entryPoints = [
   ...["provider/TokenProviders", "store/TokenCipher", "store/TokenStore", "transport/DirectHttpClient"],
   "worker/TokenWorker"
 ].map((name) => `packages/core/src/${name}.ts`)
-const others = ["client/src/RemoteTokenProvider", "store-memory/src/MemoryTokenStore", "store-sql/src/SqlTokenStore"]
+const others = [
+  "client/src/RemoteTokenProvider",
+  "mcp/src/BearerAuth",
+  "mcp/src/McpAuth",
+  "store-memory/src/MemoryTokenStore",
+  "store-sql/src/SqlTokenStore"
+]
 const wanted = [...entryPoints, ...others.map((name) => `packages/${name}.ts`)]
 
 const homes = new Map<string, string>()

@@ -10,6 +10,17 @@ import type { AuthProvider } from "./OAuthClientProvider.js"
  * that was given last. The SDK does not say which request was refused: what is refused within ten seconds after that is
  * taken for requests that had the rejected token too, and is made again with the new one at no cost. `fetch: client.fetch`
  * knows which token each request had.
+ *
+ * @example
+ * ```ts
+ * const client = TokenClient.make({
+ *   key: "reports",
+ *   source: OAuth2.clientCredentials({ tokenEndpoint: "https://auth.example.com/token", clientId: "reports" }),
+ *   store: MemoryTokenStore.layer
+ * })
+ * const authProvider = bearerAuth(client)
+ * // new StreamableHTTPClientTransport(new URL("https://mcp.example.com/mcp"), { authProvider })
+ * ```
  */
 export const bearerAuth = (client: Pick<TokenClient, "get" | "reject">): AuthProvider => {
   let given: AccessToken | undefined

@@ -62,7 +62,24 @@ export interface McpAuthOptions<E = never, E2 = never> {
 
 /** Constructors of `McpAuth`. */
 export const McpAuth = {
-  /** The login of one person at one MCP server. Nothing is opened or asked for before it is needed. */
+  /**
+   * The login of one person at one MCP server. Nothing is opened or asked for before it is needed.
+   *
+   * @example
+   * ```ts
+   * const auth = McpAuth.make({
+   *   key: "example:alice",
+   *   serverUrl: "https://mcp.example.com/mcp",
+   *   store: MemoryTokenStore.layer,
+   *   login: {
+   *     redirectUrl: "http://127.0.0.1:8090/callback",
+   *     clientMetadata: { client_name: "My agent", redirect_uris: ["http://127.0.0.1:8090/callback"] },
+   *     redirectToAuthorization: (page) => console.log(`Log in at ${page}`)
+   *   }
+   * })
+   * // new StreamableHTTPClientTransport(new URL("https://mcp.example.com/mcp"), auth)
+   * ```
+   */
   make: <E = never, E2 = never>(options: McpAuthOptions<E, E2>): McpAuth => {
     must(problemOf(options, mcpAuthChecks))
     const { client, http, key, login, policy } = options
