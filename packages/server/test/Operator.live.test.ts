@@ -44,15 +44,4 @@ describe("what an operator is told by the service's process", () => {
         assert.notInclude(out, Redacted.value(stranger.key))
       })
   )
-
-  it.scopedLive("EVERTOKEN_LOG=pretty is for people, and EVERTOKEN_LOG_LEVEL says from which level on", () =>
-    Effect.gen(function* () {
-      const { bin } = yield* servingOn({ more: { EVERTOKEN_LOG: "pretty", EVERTOKEN_LOG_LEVEL: "info" } })
-      yield* bin.kill("SIGTERM")
-      const { code, out } = yield* bin.ended
-      assert.strictEqual(code, 0)
-      assert.match(out, /INFO.*Listening/)
-      assert.notInclude(out, '{"')
-    })
-  )
 })

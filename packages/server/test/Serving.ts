@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Authority } from "@evertoken/authority"
-import { type Duration, Effect, Redacted } from "effect"
+import { type Duration, Effect, Redacted, Schedule } from "effect"
 import { freePort } from "../../store-sql/test/EmbeddedPostgres.js"
 import { run } from "./Bin.js"
 import { caller, calling, endpoint, environment, folder } from "./Service.js"
@@ -31,6 +31,7 @@ export const servingOn = Effect.fnUntraced(function* ({
   database,
   lifetime = "5 minutes",
   more,
+  quiet = false,
   settings
 }: ServingOptions = {}) {
   const authority = yield* Authority.make({ lifetime })
@@ -54,9 +55,16 @@ export const servingOn = Effect.fnUntraced(function* ({
     EVERTOKEN_CONFIG: JSON.stringify(config)
   }
   const bin = yield* run([], env)
-  yield* bin.says(/Listening/)
   const url = `http://127.0.0.1:${port}`
-  return { authority, bin, env, call: calling(url, admin.key), key: Redacted.value(admin.key), url }
+  const call = calling(url, admin.key)
+  const up = call("/health").pipe(
+    Effect.catchAllDefect(Effect.fail),
+    Effect.filterOrFail(({ status }) => status === 200),
+    Effect.retry(Schedule.spaced("50 millis")),
+    Effect.orDie
+  )
+  yield* quiet ? up : bin.says(/Listening/)
+  return { authority, bin, env, call, key: Redacted.value(admin.key), url }
 })
 
 export const serving = servingOn()
@@ -69,6 +77,8 @@ interface ServingOptions {
   readonly connections?: (authority: Authority["Type"]) => ReadonlyArray<unknown>
   /** Of access tokens. */
   readonly lifetime?: Duration.DurationInput
+  /** Its log does not say that it listens. */
+  readonly quiet?: boolean
   /** Beside the usual. */
   readonly settings?: object
   /** Of the environment. */
