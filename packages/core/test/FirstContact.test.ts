@@ -328,15 +328,18 @@ describe("what goes wrong later is told in words that help", () => {
     assert.throws(() => client.onEvent(() => {}), ProviderClosed, "closed")
   })
 
-  it("a layer that lacks a store, or is none of a provider, says which to provide", async () => {
+  it("a layer that lacks a store or an HttpClient, or is none of a provider, says which to provide", async () => {
     const failed = (layer: unknown) =>
       js(TokenClient.make)(layer)
         .get()
         .then(assert.fail, (error: unknown) => error)
     const provider = TokenProvider.layer({ key: "k", source })
+    const asking = TokenProvider.layer({ key: "k", source: OAuth2.clientCredentials(oauth) })
     for (const [layer, option, word] of [
       [provider, "TokenStore", "MemoryTokenStore.layer"],
       [Layer.provide(store, provider), "TokenStore", "MemoryTokenStore.layer"],
+      [Layer.mergeAll(store, provider), "TokenStore", "MemoryTokenStore.layer"],
+      [Layer.provide(asking, store), "HttpClient", "FetchHttpClient.layer"],
       [store, "TokenProvider", "TokenProvider.layer"]
     ] as const) {
       const error = await failed(layer)

@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { SqlClient } from "@effect/sql"
 import { MysqlClient } from "@effect/sql-mysql2"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { InvalidOption, TokenStore, TokenStoreError } from "@evertoken/core"
+import { InvalidOption, TokenClient, TokenSet, TokenSource, TokenStore, TokenStoreError } from "@evertoken/core"
 import { TokenCipher } from "@evertoken/core/encryption"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Clock, Effect, Layer, Redacted, type Scope, Stream } from "effect"
@@ -75,6 +78,68 @@ describe("P13: options, typed as", () => {
     }).pipe(Effect.provide(memory))
   )
 })
+
+/** What a client without Effect rejects with, on a store whose database is there for nobody. */
+const rejection = (database: Layer.Layer<SqlClient.SqlClient, unknown>) =>
+  Effect.promise(async () => {
+    let logins = 0
+    const login = Effect.sync(() => {
+      logins++
+      return TokenSet.make({ accessToken: "at" })
+    })
+    const store = Layer.provide(SqlTokenStore.layer({ encryption: "off" }), database)
+    const client = TokenClient.make({ key: "k", source: TokenSource.make({ login }), store })
+    const error: unknown = await client.get().catch((error: unknown) => error)
+    await client.dispose()
+    assert.strictEqual(logins, 0)
+    assert.instanceOf(error, Error)
+    return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
+  })
+
+describe("P13: a file that cannot be opened as SQLite is told in the driver's words, before anything is sent", () => {
+  it.scopedLive("a folder that is not there, a folder in its place, no database", () =>
+    Effect.gen(function* () {
+      const path = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "evertoken-file-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      mkdirSync(join(path, "folder.db"))
+      writeFileSync(join(path, "text.db"), "a note of somebody\n".repeat(100))
+      for (const [name, words] of [
+        ["none/tokens.db", "the directory does not exist"],
+        ["folder.db", "unable to open database file"],
+        ["text.db", "file is not a database"]
+      ] as const) {
+        assert.include(yield* rejection(SqliteClient.layer({ filename: join(path, name) })), words)
+      }
+    })
+  )
+})
+
+onEach(
+  (name) => `P13: what keeps a client from ${name} is told, before anything is sent`,
+  (setting) => {
+    it.live("nothing listens, no such host, another user or password, no such database", () =>
+      Effect.gen(function* () {
+        const isPostgres = setting().name === postgres.name
+        const layer = isPostgres ? PgClient.layer : MysqlClient.layer
+        const changed = (changes: Partial<URL>) => Object.assign(new URL(setting().url), changes).href
+        const nobody = { username: "nobody", password: "s3cret" }
+        for (const [url, words] of [
+          [changed({ ...nobody, host: "127.0.0.1:1" }), /ECONNREFUSED 127\.0\.0\.1:1/],
+          [changed({ ...nobody, host: "none.invalid" }), /(?:ENOTFOUND|EAI_AGAIN) none\.invalid/],
+          [changed(nobody), isPostgres ? /role "nobody" does not exist/ : /Access denied for user 'nobody'/],
+          [changed({ pathname: "/none" }), /database (?:"none" does not exist|'none')/i]
+        ] as const) {
+          const said = yield* rejection(layer({ url: Redacted.make(url) }))
+          assert.match(said, words)
+          assert.notInclude(said, "s3cret")
+        }
+      })
+    )
+  },
+  [postgres, mysql]
+)
 
 onEach(
   (name) => `P13: a user of ${name} who may not`,

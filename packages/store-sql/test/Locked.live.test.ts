@@ -1,34 +1,13 @@
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import { createRequire } from "node:module"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { assert, it } from "@effect/vitest"
 import { TokenProvider, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
 import { SqlTokenStore } from "@evertoken/store-sql"
 import { Effect, Fiber, Layer, Redacted } from "effect"
 import { onEach, sqliteFile } from "./Database.js"
+import { locked } from "./LockedFile.js"
 
 /** How long the driver would stop the process for a lock, in milliseconds. */
 const DRIVER_WAITS = 5_000
-
-/** Another process that has the lock of the whole file until it is freed. */
-const locked = Effect.fnUntraced(function* (url: string) {
-  const driver = JSON.stringify(createRequire(import.meta.url).resolve("better-sqlite3"))
-  const program = `const db = require(${driver})(${JSON.stringify(url.slice("file:".length))})
-    db.exec("BEGIN IMMEDIATE"); console.log("locked"); process.stdin.once("end", () => { db.exec("ROLLBACK"); db.close() }).resume()`
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() => spawn(process.execPath, ["-e", program], { stdio: ["pipe", "pipe", "inherit"] })),
-    (child) => Effect.sync(() => child.kill("SIGKILL"))
-  )
-  const over = once(child, "exit")
-  yield* Effect.promise(() => once(child.stdout, "data"))
-  return {
-    free: Effect.zipRight(
-      Effect.sync(() => child.stdin.end()),
-      Effect.promise(() => over)
-    )
-  }
-})
 
 onEach(
   (name) => `a file that another process has locked, on ${name}`,

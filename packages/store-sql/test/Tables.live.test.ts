@@ -106,6 +106,19 @@ onEach(
         yield* sql`DROP SCHEMA ${sql(schema)} CASCADE`
       }).pipe(Effect.scoped)
     )
+
+    it.live("that is not there is named, and migrate, where it is not to be made (P13)", () =>
+      Effect.gen(function* () {
+        const options = { encryption: "off", schema: "nowhere", migrate: false } as const
+        const store = Layer.provide(SqlTokenStore.layer(options), setting().connect())
+        const error = yield* Effect.flip(Effect.provide(works, store))
+        assert.instanceOf(error, TokenStoreError)
+        assert.strictEqual(error.reason, "setup")
+        for (const word of ["nowhere.evertoken_tokens is not there", "SqlTokenStore.migrate", "schema"]) {
+          assert.include(error.message, word)
+        }
+      })
+    )
   },
   [postgres]
 )
