@@ -8,12 +8,13 @@ const root = resolve(import.meta.dirname, "..")
 const folder = join(root, "node_modules", ".cache", "evertoken", "examples")
 
 const packages = [
-  ...["@evertoken/core", "@evertoken/core/encryption", "@evertoken/core/testing"],
+  ...["@evertoken/core", "@evertoken/core/encryption", "@evertoken/core/profile", "@evertoken/core/testing"],
   ...[
     "@evertoken/store-memory",
     "@evertoken/store-sql",
     "@evertoken/client",
     "@evertoken/mcp",
+    "@evertoken/providers",
     "effect",
     "@effect/platform"
   ],
@@ -24,7 +25,13 @@ const packages = [
 const entryPoints = [
   ...["http/TokenHttpClient", "model/RefreshPolicy", "model/SourceLimits", "model/TokenSet", "model/TokenSource"],
   ...["oauth2/AuthorizationCode", "oauth2/DeviceAuthorization", "oauth2/Discovery", "oauth2/Expiry", "oauth2/OAuth2"],
-  ...["oauth2/TokenEndpoint", "promise/TokenClient", "promise/TokenClients", "provider/TokenProvider"],
+  ...[
+    "oauth2/TokenEndpoint",
+    "profile/fromProfile",
+    "promise/TokenClient",
+    "promise/TokenClients",
+    "provider/TokenProvider"
+  ],
   ...["provider/TokenProviders", "store/TokenCipher", "store/TokenStore", "transport/DirectHttpClient"],
   "worker/TokenWorker"
 ].map((name) => `packages/core/src/${name}.ts`)

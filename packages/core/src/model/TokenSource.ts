@@ -189,7 +189,8 @@ export const TokenSource = {
     })
 }
 
-const OF_REFRESH = ["replay", "replayWindow", "earliestRefresh", "keepAlive", "refreshTokenLifetime"] as const
+/** The traits that have no effect without a refresh. */
+export const OF_REFRESH = ["replay", "replayWindow", "earliestRefresh", "keepAlive", "refreshTokenLifetime"] as const
 
 const resolveTraits = (options: TraitOptions): SourceTraits => {
   const { keepAlive, refreshTokenLifetime } = options

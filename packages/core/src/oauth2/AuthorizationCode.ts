@@ -1,16 +1,20 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import { checkOptions } from "../model/Options.js"
-import { clean } from "../model/SafeText.js"
-import { GrantRejected, type InvalidOption } from "../model/TokenError.js"
+import type { InvalidOption } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import { type SourceError, TokenSource, traitsOf } from "../model/TokenSource.js"
-import { randomId, sha256 } from "../transport/SigningKey.js"
+import {
+  type Authorization,
+  type AuthorizationRequestOptions,
+  type LoginOptions,
+  makeAuthorizationRequest
+} from "./AuthorizationRequest.js"
 import { authorizationCodeChecks } from "./GrantChecks.js"
-import { makeClient, type RefreshOptions, scopeText } from "./OAuth2Client.js"
-import { library } from "./OAuth2Request.js"
-import { endpointOption, inTime } from "./TokenEndpointClient.js"
+import { makeClient, type RefreshOptions } from "./OAuth2Client.js"
+import { inTime } from "./TokenEndpointClient.js"
+
+export type { Authorization, LoginOptions } from "./AuthorizationRequest.js"
 
 /** A source that refreshes, and the way a person gets its first tokens in a browser. */
 export interface AuthorizationCode extends TokenSource {
@@ -26,36 +30,11 @@ export interface AuthorizationCode extends TokenSource {
   ) => Effect.Effect<TokenSet, SourceError>
 }
 
-/** What one login asks for beside what all of them do. */
-export interface LoginOptions {
-  /** The claims that `ReauthorizationRequired` or `ClaimsRequired` named, as JSON (OpenID Connect Core section 5.5). */
-  readonly claims?: string | undefined
-  /** More parameters of the login page's address, for this person: `login_hint`, `prompt`. */
-  readonly parameters?: Readonly<Record<string, string>> | undefined
-}
-
-/** One login that a person has been sent to. */
-export interface Authorization {
-  readonly url: string
-  readonly state: string
-  /** The PKCE code verifier (RFC 7636). */
-  readonly verifier: Redacted.Redacted
-}
-
 /** What `authorizationCode` takes. */
-export interface AuthorizationCodeOptions extends RefreshOptions {
-  /** The login page's address; `OAuth2.discover` gives it. */
-  readonly authorizationEndpoint?: string | undefined
-  /** Where the person comes back to, as registered. */
-  readonly redirectUri: string
-  /** More parameters of the login page's address: `prompt`, `access_type`, `audience`. */
-  readonly authorizationParameters?: Readonly<Record<string, string>> | undefined
-  /** Whether the callback always names the issuer (RFC 9207), as `OAuth2.discover` finds out. */
-  readonly issuerInCallback?: boolean | undefined
-}
+export interface AuthorizationCodeOptions extends RefreshOptions, Omit<AuthorizationRequestOptions, "clientId"> {}
 
 /**
- * Tokens that a person agrees to in a browser: the authorization code grant (RFC 6749 section 4.1) with PKCE, always.
+ * Tokens that a person agrees to in a browser: the authorization code grant (RFC 6749 section 4.1) with PKCE.
  *
  * @example
  * ```ts
@@ -77,49 +56,16 @@ export const authorizationCode = (
   options: AuthorizationCodeOptions
 ): Effect.Effect<AuthorizationCode, InvalidOption, HttpClient.HttpClient> =>
   Effect.gen(function* () {
-    const { clientId, issuer, redirectUri } = options
+    const { pkce = true, redirectUri } = options
     yield* checkOptions(options, authorizationCodeChecks)
     const { grant, refresh, revoke } = yield* makeClient(options)
-    const page = yield* endpointOption("authorizationEndpoint", options.authorizationEndpoint)
+    const { authorize, codeOf } = yield* makeAuthorizationRequest(options)
     const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
-    const server = {
-      issuer: issuer ?? "unknown",
-      authorization_response_iss_parameter_supported: issuer !== undefined && options.issuerInCallback === true
-    }
-
-    const authorize = Effect.fnUntraced(function* ({ claims, parameters }: LoginOptions = {}) {
-      const state = randomId()
-      const verifier = randomId()
-      const challenge = yield* Effect.orDie(sha256(verifier))
-      const url = new URL(page)
-      const fields = {
-        ...options.authorizationParameters,
-        ...parameters,
-        ...(claims === undefined ? {} : { claims }),
-        ...{ response_type: "code", client_id: clientId, redirect_uri: redirectUri, scope: scopeText(options.scope) },
-        ...{ state, code_challenge: challenge, code_challenge_method: "S256" }
-      }
-      for (const [name, value] of Object.entries(fields)) if (value !== undefined) url.searchParams.set(name, value)
-      return { url: url.href, state, verifier: Redacted.make(verifier) }
-    })
 
     const exchange: AuthorizationCode["exchange"] = Effect.fnUntraced(function* (callback, { state, verifier }) {
-      const oauth = yield* library
-      const code = yield* Effect.try({
-        try: () => {
-          const { searchParams } = new URL(callback, redirectUri)
-          if (issuer === undefined) searchParams.delete("iss")
-          return oauth.validateAuthResponse(server, { client_id: clientId }, searchParams, state).get("code") ?? ""
-        },
-        catch: (error) =>
-          new GrantRejected({
-            code: error instanceof oauth.AuthorizationResponseError ? clean(error.error, [], 80) : "invalid_response"
-          })
-      })
-      if (code === "") return yield* new GrantRejected({ code: "invalid_response" })
-      return yield* inTime(
-        grant("authorization_code", { code: Redacted.make(code), redirect_uri: redirectUri, code_verifier: verifier })
-      )
+      const code = yield* codeOf(callback, state)
+      const proof = pkce ? { code_verifier: verifier } : {}
+      return yield* inTime(grant("authorization_code", { code, redirect_uri: redirectUri, ...proof }))
     })
 
     return { ...source, authorize, exchange }

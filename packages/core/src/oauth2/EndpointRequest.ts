@@ -20,6 +20,7 @@ import type { TokenSet } from "../model/TokenSet.js"
 import { type SourceError, traitChecks } from "../model/TokenSource.js"
 import { endpoint } from "../transport/SafeUrl.js"
 import { clientChecks } from "./ClientAuthentication.js"
+import { type Field, forRequest, isFixed, type JsonFields, partsOf, type Value, valueOf } from "./Field.js"
 import type { TokenEndpointOptions } from "./TokenEndpoint.js"
 import { endpointOption, type TokenRequest } from "./TokenEndpointClient.js"
 import { answerChecks } from "./TokenResponse.js"
@@ -39,27 +40,6 @@ export interface EndpointRequest {
   readonly json?: JsonFields | undefined
 }
 
-/**
- * A value, where in the current tokens to find it, or an Effect that makes it for each request: a timestamp, a nonce, a
- * signature. What is undefined is left out; what is `Redacted` stays out of errors.
- */
-export type Field = Value | Made | ((current: TokenSet) => Value | Made)
-type Made = Effect.Effect<Value, SourceError>
-type Value = string | number | boolean | Redacted.Redacted | undefined
-
-/** A JSON object of fields. */
-export interface JsonFields {
-  readonly [name: string]: Field | JsonFields | ReadonlyArray<Field | JsonFields>
-}
-
-/** The refresh token in hand. */
-export const refreshToken: Field = (current) => current.refreshToken
-
-/** The access token in hand. */
-export const accessToken: Field = (current) => (current.hasAccessToken ? current.accessToken : undefined)
-
-const isFixed = (value: unknown) =>
-  Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value) || Redacted.isRedacted(value)
 const fixed = kind(
   "text, a number, true or false, Redacted, or an Effect that gives one of these: a login has no current tokens to take it from",
   (value) => isFixed(value) || Effect.isEffect(value)
@@ -123,12 +103,10 @@ export const valuesOf = (
   Effect.gen(function* () {
     const values = new Map<Field, Value>()
     for (const field of [headers, query, form, json].flatMap((fields) => leavesOf(fields ?? {}))) {
-      const isOfTokens = !Effect.isEffect(field) && Predicate.isFunction(field)
-      const value = isOfTokens ? (current === undefined ? undefined : field(current)) : field
-      if (value !== field || Effect.isEffect(value)) values.set(field, Effect.isEffect(value) ? yield* value : value)
+      if (!isFixed(field)) values.set(field, yield* valueOf(field, current))
     }
     return values
-  })
+  }).pipe(forRequest)
 
 const leavesOf = (value: JsonFields[string]): ReadonlyArray<Field> =>
   isList(value) ? value.flatMap(leavesOf) : isField(value) ? [value] : Object.values(value).flatMap(leavesOf)
@@ -180,11 +158,10 @@ const plainOf = (
   values: ReadonlyMap<Field, Value>,
   secrets: Array<string>
 ): string | number | boolean | undefined => {
-  const value = Effect.isEffect(field) || Predicate.isFunction(field) ? values.get(field) : field
+  const value = isFixed(field) ? field : values.get(field)
   if (!Redacted.isRedacted(value)) return value
-  const secret = `${Redacted.value(value)}`
-  secrets.push(secret, encodeURIComponent(secret))
-  return secret
+  for (const part of partsOf(value)) secrets.push(part, encodeURIComponent(part))
+  return `${Redacted.value(value)}`
 }
 
 type Plain = (field: Field) => string | number | boolean | undefined

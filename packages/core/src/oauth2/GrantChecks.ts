@@ -104,6 +104,7 @@ export const authorizationCodeChecks = {
   ...refreshTokenChecks,
   authorizationEndpoint: required(endpoint),
   redirectUri: required(text("the address that the person comes back to, as registered")),
+  pkce: boolean,
   authorizationParameters: texts({
     scope: "the option `scope` instead",
     response_type: 'none: it is "code"',

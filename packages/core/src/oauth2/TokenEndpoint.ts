@@ -13,8 +13,9 @@ import { accept, codeOf } from "./ErrorResponse.js"
 import { makeSend } from "./TokenEndpointClient.js"
 import { type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
 
-export { accessToken, type EndpointRequest, type Field, refreshToken } from "./EndpointRequest.js"
+export type { EndpointRequest } from "./EndpointRequest.js"
 export { type ErrorOptions, failsUnless, type Meaning } from "./ErrorResponse.js"
+export { accessToken, type Field, once, refreshToken, text } from "./Field.js"
 export type { AnswerFields, AnswerOptions } from "./TokenResponse.js"
 
 /** What `TokenEndpoint.make` takes. Without a `clientId`, no client is named: the requests themselves say who asks. */

@@ -1,0 +1,112 @@
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { duration, listOf } from "../model/Options.js"
+
+/** The message of a check. */
+export const expecting = (what: string) => ({ message: () => `expected ${what}` })
+/** What may be left out. */
+export const optional = Schema.optional
+/** Text that is not empty. */
+export const Text = Schema.NonEmptyString.annotations(expecting("text that is not empty"))
+/** What a text may name. */
+export const Name = Schema.String.pipe(Schema.pattern(/^[A-Za-z]\w*$/, expecting("a name of letters and digits")))
+/** Texts by name. */
+export const Texts = Schema.Record({ key: Schema.String, value: Schema.String })
+/** The name of a header, of a scheme. */
+export const Token = Schema.String.pipe(Schema.pattern(/^[!#$%&'*+\-.^_`|~\w]+$/, expecting("what HTTP calls a token")))
+/** A duration with its unit. */
+export const Lasting = Schema.String.pipe(
+  Schema.filter((text) => duration(text, "") === undefined, expecting('a duration, such as "30 minutes"'))
+)
+/** A regular expression. */
+export const Pattern = Schema.String.pipe(
+  Schema.filter((text) => Option.isSome(regularExpression(text)), expecting("a regular expression"))
+)
+const regularExpression = Option.liftThrowable((text: string) => new RegExp(`^(?:${text})$`))
+
+/** JSON whose texts may name values. */
+export type JsonValue = JsonElement | ReadonlyArray<JsonElement>
+type JsonElement = string | number | boolean | JsonObject
+interface JsonObject {
+  readonly [name: string]: JsonValue
+}
+const JsonElement: Schema.Schema<JsonElement> = Schema.Union(
+  Schema.String,
+  Schema.Number,
+  Schema.Boolean,
+  Schema.suspend(() => Schema.Record({ key: Schema.String, value: JsonValue }))
+)
+const JsonValue: Schema.Schema<JsonValue> = Schema.Union(JsonElement, Schema.Array(JsonElement))
+
+/** One request. Its texts may name values: `{clientSecret}`, `Bearer {accessToken}`. Its address names the tenant alone. */
+export const ProfileRequest = Schema.Struct({
+  url: Text,
+  /** @default "POST" */
+  method: optional(Schema.Literal("GET", "POST", "PUT", "PATCH", "DELETE")),
+  headers: optional(Texts),
+  query: optional(Texts),
+  form: optional(Texts),
+  json: optional(Schema.Record({ key: Schema.String, value: JsonValue }))
+})
+export type ProfileRequest = typeof ProfileRequest.Type
+
+const KINDS = [
+  "seconds",
+  "minutes",
+  "millis",
+  "isoDate",
+  "epochSeconds",
+  "epochMillis",
+  "clock",
+  "jwt",
+  "fixed"
+] as const
+
+/** How a token's end is told, by the names of `Expiry`: exactly one. Units are declared, never guessed. */
+export const Expires = Schema.Struct({
+  /** Where a span stands, as a number or as text. */
+  ...{ seconds: optional(Text), minutes: optional(Text), millis: optional(Text) },
+  /** Where a point in time stands. */
+  ...{ isoDate: optional(Text), epochSeconds: optional(Text), epochMillis: optional(Text) },
+  /** Where numbers between colons stand, spelled as `format` says. */
+  clock: optional(Text),
+  /** @default "D:HH:MM:SS" */
+  format: optional(
+    Schema.String.pipe(Schema.pattern(/^[DHMS]+(?::[DHMS]+)*$/, expecting('units, such as "D:HH:MM:SS"')))
+  ),
+  /** Where a JWT stands whose `exp` claim tells. */
+  jwt: optional(Text),
+  /** Known from the provider's documentation. */
+  fixed: optional(Lasting)
+}).pipe(
+  Schema.filter(
+    (expires) =>
+      KINDS.filter((kind) => expires[kind] !== undefined).length === 1 &&
+      (expires.format === undefined || expires.clock !== undefined),
+    expecting(`one of ${listOf(KINDS)}, and "format" beside "clock" alone`)
+  )
+)
+export type Expires = typeof Expires.Type
+
+/** A value that is made once for each request and that its texts may name. Texts in it may name others before it. */
+export const ComputedValue = Schema.Union(
+  Schema.Struct({ now: Schema.Literal("seconds", "millis", "iso") }),
+  Schema.Struct({ random: Schema.Literal("uuid", "base64url") }),
+  Schema.Struct({ base64: Schema.String }),
+  Schema.Struct({
+    "hmac-sha256": Schema.String,
+    key: Text,
+    as: Schema.Literal("hex", "base64", "base64url")
+  }),
+  /** A JWT that is signed anew; `iat` and `exp` come by themselves. `key` names the secret that holds a private key. */
+  Schema.Struct({
+    jwt: Schema.Struct({
+      key: Text,
+      algorithm: optional(Text),
+      keyId: optional(Text),
+      claims: Texts,
+      lifetime: Lasting
+    })
+  })
+)
+export type ComputedValue = typeof ComputedValue.Type

@@ -1,0 +1,280 @@
+import { assert, describe, it } from "@effect/vitest"
+import { TokenSet } from "@evertoken/core"
+import { apiOf, fromProfile, type ProfileInputs, type ProviderProfile } from "@evertoken/core/profile"
+import { Effect, Encoding, Redacted, TestClock } from "effect"
+import { answering, type Sent } from "./network.js"
+
+describe("a source of a profile", () => {
+  it.effect("refreshes at the token endpoint as the profile says, for the tenant that was named", () =>
+    Effect.gen(function* () {
+      const { sent, source } = yield* make({
+        ...base,
+        tenant: { shop: "[a-z0-9-]+" },
+        grants: ["authorization_code"],
+        authorize: { url: "https://{shop}.example.com/authorize" },
+        token: { url: "https://{shop}.example.com/token", parameters: { audience: "{shop}" } },
+        answer: { expires: { minutes: "lives" }, keep: ["site"] },
+        traits: { replayWindow: "30 minutes", keepAlive: "5 days" }
+      })({ clientId: "app", clientSecret, tenant: { shop: "acme" } }, { ...answer, lives: 20, site: 7 })
+      const tokens = yield* refreshed(source)
+      assert.deepStrictEqual(
+        [sent[0]?.url, sent[0]?.form],
+        [
+          "https://acme.example.com/token",
+          {
+            audience: "acme",
+            grant_type: "refresh_token",
+            refresh_token: "r-1",
+            ...{ client_id: "app", client_secret: "s3cret" }
+          }
+        ]
+      )
+      assert.strictEqual(tokens.expiresIn?.pipe(String), "Duration(20m)")
+      assert.deepStrictEqual(tokens.extra, { site: 7 })
+      assert.strictEqual(String(source.traits.replayWindow), "Duration(30m)")
+      assert.strictEqual(String(source.traits.keepAlive), "Duration(5d)")
+    })
+  )
+
+  it.effect("sends a request of its own, with secrets, tokens and what is made for each request inside of texts", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(Date.UTC(2026, 0, 1))
+      const profile: ProviderProfile = {
+        ...declared,
+        secrets: ["apiKey"],
+        values: {
+          at: { now: "seconds" },
+          signature: { "hmac-sha256": "{clientId}.{at}.{refreshToken}", key: "{apiKey}", as: "hex" },
+          basic: { base64: "{clientSecret}:" }
+        },
+        refresh: {
+          url: "https://api.example.com/refresh",
+          headers: {
+            authorization: "Basic {basic}",
+            "x-key": "ID {apiKey}",
+            "x-at": "{at}",
+            "x-sign": "v1={signature}"
+          },
+          json: {
+            session: { token: "t:{refreshToken}", days: 7, remember: true, of: ["{accessToken}", { at: "{at}" }] }
+          }
+        }
+      }
+      const { sent, source } = yield* make(profile)(
+        { clientId: "app", clientSecret, secrets: { apiKey: Redacted.make("key-1") } },
+        answer
+      )
+      yield* refreshed(source)
+      const { headers, text } = sent[0] ?? assert.fail("nothing was sent")
+      const at = "1767225600"
+      assert.strictEqual(headers.authorization, `Basic ${btoa("s3cret:")}`)
+      assert.strictEqual(headers["x-key"], "ID key-1")
+      assert.strictEqual(headers["x-at"], at)
+      assert.strictEqual(headers["x-sign"], `v1=${yield* hmac("key-1", `app.${at}.r-1`)}`)
+      const session = { token: "t:r-1", days: 7, remember: true, of: ["a-1", { at }] }
+      assert.deepStrictEqual(JSON.parse(text), { session })
+    })
+  )
+
+  it.effect("makes a value once for each request, whatever stands in it", () =>
+    Effect.gen(function* () {
+      const profile: ProviderProfile = {
+        ...declared,
+        values: {
+          nonce: { random: "uuid" },
+          key: { "hmac-sha256": "{nonce}", key: "{clientSecret}", as: "base64url" }
+        },
+        refresh: {
+          url: "https://api.example.com/refresh",
+          query: { n: "n-{nonce}" },
+          form: { n: "{nonce}", key: "{key}" }
+        }
+      }
+      const { sent, source } = yield* make(profile)({ clientSecret }, answer)
+      yield* refreshed(source)
+      yield* refreshed(source)
+      const [first, second] = sent.map(({ form, url }) => [new URL(url).searchParams.get("n"), `n-${form.n}`])
+      assert.isTrue(first !== undefined && first[0] === first[1])
+      assert.isTrue(second !== undefined && second[0] === second[1] && second[0] !== first?.[0])
+      assert.notStrictEqual(sent[0]?.form.key, sent[1]?.form.key)
+    })
+  )
+
+  it.effect("repeats no secret of a text in an error", () =>
+    Effect.gen(function* () {
+      const profile: ProviderProfile = {
+        ...declared,
+        refresh: { url: "https://api.example.com/refresh", headers: { "x-key": "id={clientSecret};v=1" } }
+      }
+      const said = { error: "nope", error_description: "what is s3cret for" }
+      const { source } = yield* make(profile)({ clientSecret }, said, 400)
+      const error = yield* Effect.flip(refreshed(source))
+      assert.include(error.message, "what is")
+      assert.notInclude(JSON.stringify([error, error.message]), "s3cret")
+    })
+  )
+
+  it.effect("logs a person in, also where the code is exchanged by a request of its own", () =>
+    Effect.gen(function* () {
+      const exchange = {
+        url: "https://login.example.com/session",
+        json: { client_key: "{clientId}", secret: "{clientSecret}", auth_code: "{code}", to: "{redirectUri}" }
+      }
+      const profile: ProviderProfile = {
+        ...declared,
+        grants: ["authorization_code"],
+        authorize: {
+          url: "https://login.example.com/authorize",
+          parameters: { duration: "permanent" },
+          ...{ scopes: ["offline"], scopeSeparator: ",", clientIdName: "client_key", pkce: false }
+        },
+        exchange,
+        answer: { accessToken: "data.token", refreshToken: "data.again" }
+      }
+      const sent: Array<Sent> = []
+      const login = yield* fromProfile(profile, {
+        grant: "authorization_code",
+        ...{ clientId: "app", clientSecret, redirectUri: "https://app.example.com/back", scope: ["read", "write"] }
+      }).pipe(Effect.provide(answering(sent, () => Response.json({ data: { token: "a-1", again: "r-1" } }))))
+      const started = yield* login.authorize()
+      const asked = new URL(started.url)
+      assert.deepStrictEqual(Object.fromEntries(asked.searchParams), {
+        duration: "permanent",
+        response_type: "code",
+        client_key: "app",
+        redirect_uri: "https://app.example.com/back",
+        scope: "read,write,offline",
+        state: started.state
+      })
+      const tokens = yield* login.exchange(`https://app.example.com/back?code=c-1&state=${started.state}`, started)
+      assert.deepStrictEqual(JSON.parse(sent[0]?.text ?? ""), {
+        ...{ client_key: "app", secret: "s3cret", auth_code: "c-1", to: "https://app.example.com/back" }
+      })
+      assert.strictEqual(tokens.refreshToken && Redacted.value(tokens.refreshToken), "r-1")
+      assert.isTrue(
+        (yield* Effect.flip(login.exchange("https://app.example.com/back?code=c&state=x", started)))._tag ===
+          "GrantRejected"
+      )
+      assert.lengthOf(sent, 1)
+    })
+  )
+
+  it.effect("has what an error means, and where a body tells it", () =>
+    Effect.gen(function* () {
+      const table: ReadonlyArray<readonly [ProviderProfile["errors"], unknown, number, string]> = [
+        [
+          { success: { at: "ok", is: [true] }, code: "error", meanings: { gone: "refused" } },
+          { ok: false, error: "gone" },
+          200,
+          "GrantRejected"
+        ],
+        [{ code: "message", meanings: { Gone: "refused" } }, { message: "Gone" }, 400, "GrantRejected"],
+        [{ meanings: { "403": "refused" } }, {}, 403, "GrantRejected"],
+        [{ code: "errors.0.type" }, { errors: [{ type: "invalid_client" }] }, 400, "ClientRejected"]
+      ]
+      for (const [errors, body, status, tag] of table) {
+        const { source } = yield* make({ ...base, ...(errors === undefined ? {} : { errors }) })(client, body, status)
+        assert.strictEqual((yield* Effect.flip(refreshed(source)))._tag, tag)
+      }
+    })
+  )
+
+  it.effect("names an input that is missing, unknown, wrong or without effect", () =>
+    Effect.gen(function* () {
+      const shop: ProviderProfile = {
+        ...base,
+        tenant: { shop: "[a-z.-]+" },
+        token: { url: "https://{shop}.example.com/token" }
+      }
+      const key: ProviderProfile = {
+        ...declared,
+        secrets: ["apiKey"],
+        refresh: { url: "https://a.example.com", query: { k: "{apiKey}" } }
+      }
+      const table: ReadonlyArray<readonly [ProviderProfile, ProfileInputs, string, string]> = [
+        [shop, client, "tenant", '"shop"'],
+        [shop, { ...client, tenant: {} }, "tenant.shop", "[a-z.-]+"],
+        [shop, { ...client, tenant: { shop: "acme.evil.com/" } }, "tenant.shop", "matches"],
+        [{ ...shop, tenant: { shop: ".*" } }, { ...client, tenant: { shop: "evil.com#" } }, "tenant.shop", "matches"],
+        [{ ...shop, tenant: { shop: ".*" } }, { ...client, tenant: { shop: ".." } }, "tenant.shop", "matches"],
+        [shop, { ...client, tenant: { shop: "acme", shopp: "x" } }, "tenant.shopp", 'did you mean "shop"?'],
+        [base, { ...client, tenant: { shop: "acme" } }, "tenant", "known option"],
+        [key, {}, "secrets", '"apiKey"'],
+        [key, { secrets: { apikey: Redacted.make("x") } }, "secrets.apikey", 'did you mean "apiKey"?'],
+        [key, { secrets: { apiKey: Redacted.make("") } }, "secrets.apiKey", "not empty"],
+        [key, { secrets: { apiKey: Redacted.make("x") }, clientSecret }, "clientSecret", "known option"],
+        [base, { clientSecret }, "clientId", "knows the client by"],
+        [base, { clientId: "app" }, "clientSecret", "not empty"],
+        [base, { ...client, grant: "login" }, "grant", "refresh_token"],
+        [base, { ...client, redirectUri: "https://app.example.com" }, "redirectUri", "known option"]
+      ]
+      for (const [profile, inputs, option, expected] of table) {
+        const error = yield* Effect.flip(
+          Effect.provide(
+            fromProfile(profile, inputs),
+            answering([], () => new Response())
+          )
+        )
+        assert.deepStrictEqual([error._tag, error.option], ["InvalidOption", option])
+        assert.include(error.expected, expected)
+      }
+    })
+  )
+
+  it.effect("says how its API takes the token", () =>
+    Effect.gen(function* () {
+      const api = yield* apiOf(
+        {
+          ...base,
+          tenant: { shop: "[a-z]+" },
+          api: { url: "https://{shop}.example.com/v1", header: "X-Token", rejected: [403] }
+        },
+        { tenant: { shop: "acme" } }
+      )
+      assert.deepInclude(api, { baseUrl: "https://acme.example.com/v1", header: "X-Token" })
+      assert.deepStrictEqual(
+        [403, 404].map((status) => api.rejected?.({ status })),
+        [true, false]
+      )
+    })
+  )
+})
+
+const clientSecret = Redacted.make("s3cret")
+const client = { clientId: "app", clientSecret }
+const answer = { access_token: "a-2", refresh_token: "r-2" }
+
+const base: ProviderProfile = {
+  ...{ id: "example", name: "Example", docs: ["https://docs.example.com"], verified: "2026-11-30" },
+  grants: ["refresh_token"],
+  client: { authentication: "post" },
+  token: { url: "https://auth.example.com/token" }
+}
+const declared: ProviderProfile = {
+  ...{ id: "example", name: "Example", docs: ["https://docs.example.com"], verified: "2026-11-30" },
+  grants: ["refresh_token"],
+  refresh: { url: "https://api.example.com/refresh", form: { token: "{refreshToken}" } }
+}
+
+const make =
+  (profile: ProviderProfile) =>
+  (inputs: ProfileInputs, body: unknown, status = 200) =>
+    Effect.gen(function* () {
+      const sent: Array<Sent> = []
+      const source = yield* fromProfile(profile, inputs).pipe(
+        Effect.provide(answering(sent, () => Response.json(body, { status })))
+      )
+      return { sent, source }
+    })
+
+const refreshed = ({ refresh }: Effect.Effect.Success<ReturnType<typeof fromProfile>>) =>
+  refresh?.(TokenSet.make({ accessToken: "a-1", refreshToken: "r-1" })) ?? Effect.dieMessage("no refresh")
+
+const hmac = (key: string, text: string) =>
+  Effect.promise(async () => {
+    const bytes = new TextEncoder()
+    const made = await crypto.subtle.importKey("raw", bytes.encode(key), { name: "HMAC", hash: "SHA-256" }, false, [
+      "sign"
+    ])
+    return Encoding.encodeHex(new Uint8Array(await crypto.subtle.sign("HMAC", made, bytes.encode(text))))
+  })

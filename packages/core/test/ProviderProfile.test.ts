@@ -1,0 +1,116 @@
+import { assert, describe, it } from "@effect/vitest"
+import { fromProfile, ProviderProfile } from "@evertoken/core/profile"
+import { Effect, Schema } from "effect"
+import { answering } from "./network.js"
+
+describe("a profile", () => {
+  it.effect("does not decode with anything in it that nothing obeys, and says what would be right", () =>
+    Effect.gen(function* () {
+      const table: ReadonlyArray<readonly [Readonly<Record<string, unknown>>, string, string]> = [
+        [{ quirks: {} }, "profile.quirks", "one of"],
+        [{ grant: ["login"] }, "profile.grant", 'did you mean "grants"?'],
+        [{ verified: "yesterday" }, "profile.verified", "2026-11-30"],
+        [{ traits: { replayWindw: "1 minute" } }, "profile.traits.replayWindw", 'did you mean "replayWindow"?'],
+        [{ traits: { replayWindow: "30" } }, "profile.traits.replayWindow", "a duration"],
+        [{ answer: { expires: { days: "expires_in" } } }, "profile.answer.expires.days", '"seconds"'],
+        [{ answer: { expires: { second: "expires_in" } } }, "profile.answer.expires.second", 'did you mean "seconds"?'],
+        [{ answer: { expires: {} } }, "profile.answer.expires", 'one of "seconds"'],
+        [{ answer: { expires: { jwt: "t", fixed: "1 hour" } } }, "profile.answer.expires", "one of"],
+        [{ answer: { expires: [{ fixed: "soon" }] } }, "profile.answer.expires.0.fixed", "a duration"],
+        [{ answer: { expires: { clock: "ttl", format: "hh:mm" } } }, "profile.answer.expires.format", "D:HH:MM:SS"],
+        [{ answer: { tokenType: "User Token" } }, "profile.answer.tokenType", "HTTP calls a token"],
+        [{ errors: { meanings: { gone: "dead" } } }, "profile.errors.meanings.gone", '"refused"'],
+        [{ tenant: { shop: "[a-z" } }, "profile.tenant.shop", "a regular expression"],
+
+        // Each part is right, and yet nothing comes of it.
+        [{ token: { url: "http://auth.example.com/token" } }, "profile.token.url", "https"],
+        [{ token: { url: "https://{shop}.example.com/token" } }, "profile.token.url", "there is none"],
+        [{ tenant: { shop: "[a-z]+" } }, "profile.tenant", '"{shop}" in a text'],
+        [{ secrets: ["apiKey"] }, "profile.secrets", '"{apiKey}" in a text'],
+        [{ values: { at: { now: "seconds" } } }, "profile.values", '"{at}" in a text'],
+        [{ client: undefined }, "profile.client", "how the client proves itself"],
+        [{ authorize: { url: "https://auth.example.com" } }, "profile.authorize", '"authorization_code"'],
+        [{ login: { url: "https://auth.example.com" } }, "profile.login", '"login"'],
+        [{ grants: ["login"] }, "profile.login", 'the grant "login" needs it'],
+        [{ grants: ["authorization_code"] }, "profile.authorize", "needs it"],
+        [{ grants: ["client_credentials"], traits: { keepAlive: "1 day" } }, "profile.traits.keepAlive", "a refresh"],
+        [
+          {
+            ...{ grants: ["authorization_code"], authorize: { url: "https://a.example.com" } },
+            exchange: { url: "https://a.example.com", form: { code: "{code}" } }
+          },
+          "profile.authorize.pkce",
+          "{verifier}"
+        ],
+        [
+          { grants: ["authorization_code"], authorize: { url: "https://a.example.com", clientIdName: "key" } },
+          "profile.authorize.clientIdName",
+          "`exchange`"
+        ],
+        [{ answer: { extendsAccessToken: true } }, "profile.answer.extendsAccessToken", "`refresh`"],
+        [
+          { refresh: { url: "https://a.example.com", form: { t: "{refresh_token}" } } },
+          "profile.refresh",
+          '"{refreshToken}"'
+        ],
+        [
+          { refresh: { url: "https://a.example.com", form: { t: "Bearer {env:TOKEN}" } } },
+          "profile.refresh",
+          'instead of "{env:TOKEN}"'
+        ],
+        [{ tenant: { "a-b": ".+" } }, "profile.tenant.a-b", "letters and digits"],
+        [
+          { grants: ["login"], login: { url: "https://a.example.com", form: { t: "{accessToken}" } } },
+          "profile.login",
+          "is known here"
+        ],
+        [
+          {
+            ...{ grants: ["login"], values: { basic: { base64: "{refreshToken}" } } },
+            login: { url: "https://a.example.com", form: { t: "{basic}" } }
+          },
+          "profile.login",
+          "there are no tokens yet"
+        ],
+        [
+          {
+            ...{ tenant: { apiKey: ".+" }, secrets: ["apiKey"] },
+            refresh: { url: "https://a.example.com/{apiKey}" }
+          },
+          "profile.secrets",
+          "one meaning"
+        ]
+      ]
+      for (const [part, option, expected] of table) {
+        const given: ProviderProfile = Object.assign({}, base, part)
+        const made = Effect.provide(
+          fromProfile(given, {}),
+          answering([], () => new Response())
+        )
+        const error = yield* Effect.flip(made)
+        assert.deepStrictEqual([error._tag, error.option], ["InvalidOption", option])
+        assert.include(error.expected, expected, option)
+      }
+    })
+  )
+
+  it("is plain JSON: what decodes is what was written", () => {
+    const text = JSON.stringify({
+      ...base,
+      tenant: { shop: "[a-z]+" },
+      token: { url: "https://{shop}.example.com/token", scopeOnRefresh: "original" },
+      answer: { expires: [{ seconds: "expires_in" }, { fixed: "1 hour" }], keep: ["site"] },
+      traits: { replayWindow: "30 minutes", revokesAccessToken: true },
+      notes: ["rotates"]
+    })
+    const decoded = Schema.decodeUnknownSync(Schema.parseJson(ProviderProfile), { onExcessProperty: "error" })(text)
+    assert.deepStrictEqual(JSON.parse(JSON.stringify(decoded)), JSON.parse(text))
+  })
+})
+
+const base: ProviderProfile = {
+  ...{ id: "example", name: "Example", docs: ["https://docs.example.com"], verified: "2026-11-30" },
+  grants: ["refresh_token"],
+  client: { authentication: "post" },
+  token: { url: "https://auth.example.com/token" }
+}
