@@ -73,7 +73,8 @@ export const run = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
         Effect.promise(async () => {
           while (!what.test(said.out)) {
             await Promise.race([once(child.stdout, "data"), over])
-            if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said.err}`)
+            const end = child.exitCode ?? child.signalCode
+            if (end !== null) throw new Error(`it ended with ${end}: ${said.err}`)
           }
         }),
       pid: child.pid ?? 0,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { refuse } from "@evertoken/authority"
-import { Effect } from "effect"
-import { servingOn } from "./Serving.js"
+import { Effect, Option } from "effect"
+import { preloaded, servingOn } from "./Serving.js"
 
 /** All that a process writes in which one connection fails at first, and another comes to need a login. */
 const written = (more: Readonly<Record<string, string>>) =>
@@ -63,4 +63,24 @@ describe("the log of the service's process", () => {
       assert.isTrue(lines.some((line) => line.includes(`ERROR ${LOGIN}`) && line.includes('key="dead"')))
     })
   )
+
+  it.scopedLive("tells that a connection is well again, a minute after it told that it fails", () =>
+    Effect.gen(function* () {
+      const { authority, bin, call } = yield* servingOn({ more: preloaded(LATER) })
+      yield* authority.break(refuse(503), 1)
+      assert.strictEqual((yield* call("/v1/token?key=billing")).status, 200)
+      yield* bin.says(/"message":"A connection fails, .*"key":"billing"/)
+      process.kill(bin.pid, "SIGUSR2")
+      const healed = bin.says(/"level":"INFO","message":"A connection is well again: Refreshed",.*"key":"billing"/)
+      assert.isTrue(Option.isSome(yield* Effect.timeoutOption(Effect.disconnect(healed), "30 seconds")))
+    })
+  )
 })
+
+/** At SIGUSR2 the clock goes forth by a minute. */
+const LATER = `
+  const { now } = Date
+  let ahead = 0
+  Date.now = () => now() + ahead
+  process.once("SIGUSR2", () => { ahead = 60_000 })
+`

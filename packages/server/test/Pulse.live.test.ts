@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { run } from "./Bin.js"
-import { servingOn } from "./Serving.js"
+import { preloaded, servingOn } from "./Serving.js"
 
 /**
- * Loaded before the service: from the first SIGUSR2 on, no timer of a tenth of a second or more ever fires, and with each
+ * From the first SIGUSR2 on, no timer of a tenth of a second or more ever fires, and with each
  * of them the steady clock goes forth by six minutes. The event loop turns on, and so does all that needs no timer.
  */
 const STUCK = `
@@ -20,8 +20,7 @@ const STUCK = `
 describe("/health of the service's process", () => {
   it.scopedLive("is 503 where it answers, but its worker stands still for good; and 200 once it was restarted", () =>
     Effect.gen(function* () {
-      const more = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(STUCK)}` }
-      const { bin, call, env } = yield* servingOn({ more })
+      const { bin, call, env } = yield* servingOn({ more: preloaded(STUCK) })
       yield* bin.says(/Worker: at work/)
       assert.strictEqual((yield* call("/v1/token?key=billing")).status, 200)
       assert.deepStrictEqual((yield* call("/health")).json, { status: "up" })
@@ -39,7 +38,7 @@ describe("/health of the service's process", () => {
       assert.isTrue(bin.isAlive())
       yield* bin.kill("SIGKILL")
       yield* bin.ended
-      yield* (yield* run([], env)).says(/Listening/)
+      yield* (yield* run([], { ...env, NODE_OPTIONS: "" })).says(/Listening/)
       assert.strictEqual((yield* call("/health")).status, 200)
     })
   )

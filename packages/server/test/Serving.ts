@@ -69,6 +69,11 @@ export const servingOn = Effect.fnUntraced(function* ({
 
 export const serving = servingOn()
 
+/** Runs a program in the process before the service, by its environment. */
+export const preloaded = (program: string) => ({
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(program)}`
+})
+
 interface ServingOptions {
   readonly database?: string
   /** Beside one that may do everything. */

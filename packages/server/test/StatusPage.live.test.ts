@@ -11,70 +11,75 @@ const browser = [process.env.EVERTOKEN_TEST_CHROMIUM, "/usr/bin/chromium", "/usr
 const why = browser === undefined ? " (skipped: there is no Chromium here; EVERTOKEN_TEST_CHROMIUM can name one)" : ""
 
 describe.skipIf(browser === undefined)(`the status page in a real browser${why}`, () => {
-  it.scopedLive("shows nothing before signing in, then each connection, live; with no secret in it", () =>
-    Effect.gen(function* () {
-      const { admin, authority, call, reader, url } = yield* start()
-      const minted = yield* authority.mint()
-      const secrets = [
-        Redacted.value(minted.accessToken),
-        Redacted.value(minted.refreshToken),
-        Redacted.value(admin),
-        ...Object.values(environment)
-      ]
-      yield* login(call, "acme/app", minted)
-      yield* login(call, "dead/app", { ...minted, refreshToken: Redacted.make("never-issued") })
-      const dead = (yield* call("/v1/token?key=dead/app")).json
-      yield* call(`/v1/token?key=dead/app&rejected=${dead.generation}`)
-      yield* Effect.promise(async () => {
-        const chrome = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] })
-        try {
-          const errors: Array<string> = []
-          const elsewhere: Array<string> = []
-          const page = await chrome.newPage({ viewport: { width: 390, height: 740 } })
-          page.on("console", (message) => message.type() === "error" && errors.push(message.text()))
-          page.on("pageerror", (error) => errors.push(error.message))
-          page.on("request", (request) => request.url().startsWith(url) || elsewhere.push(request.url()))
-          await page.goto(url)
-          await page.waitForSelector("#in:not([hidden])")
-          assert.notInclude(await page.content(), "acme")
-          await page.fill("#key", Redacted.value(reader))
-          await page.click("#in button")
-          await page.waitForSelector("text=This API key may not watch")
-          await page.fill("#key", Redacted.value(admin))
-          await page.click("#in button")
-          await page.waitForSelector("text=acme/app")
-          await page.waitForSelector("text=needs a login")
-          await page.waitForSelector("text=invalid_grant")
-          await page.waitForSelector("text=healthy")
-          const wide = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-          )
-          assert.strictEqual(wide, 0)
-          if (shots !== undefined) await page.screenshot({ path: `${shots}/phone.png` })
-          await page.setViewportSize({ width: 1280, height: 720 })
-          if (shots !== undefined) await page.screenshot({ path: `${shots}/desktop.png` })
-          await Effect.runPromise(login(call, "new/app", minted))
-          await page.waitForSelector("text=new/app", { timeout: 4_000 })
-          const content = await page.content()
-          for (const secret of secrets) assert.notInclude(content, secret)
-          const late = await chrome.newPage()
-          await late.addInitScript("const now=Date.now;Date.now=()=>now()+3_600_000")
-          await signIn(late, url, admin)
-          await late.waitForSelector("text=/^expires in \\d+ (s|min)$/")
-          await late.close()
-          await page.click("#out")
-          await page.waitForSelector("#in:not([hidden])")
-          assert.strictEqual(await page.locator("text=acme/app").count(), 0)
-          assert.deepStrictEqual(elsewhere, [])
-          assert.deepStrictEqual(
-            errors.filter((text) => !text.includes("403")),
-            []
-          )
-        } finally {
-          await chrome.close()
-        }
+  it.scopedLive(
+    "shows nothing before signing in, then each connection, live; with no secret in it, and no name turned around",
+    () =>
+      Effect.gen(function* () {
+        const { admin, authority, call, reader, url } = yield* start()
+        const minted = yield* authority.mint()
+        const secrets = [
+          Redacted.value(minted.accessToken),
+          Redacted.value(minted.refreshToken),
+          Redacted.value(admin),
+          ...Object.values(environment)
+        ]
+        yield* login(call, "acme/app", minted)
+        yield* login(call, "dead/app", { ...minted, refreshToken: Redacted.make("never-issued") })
+        yield* login(call, "evil\u202egnp.exe\n/app", minted)
+        const dead = (yield* call("/v1/token?key=dead/app")).json
+        yield* call(`/v1/token?key=dead/app&rejected=${dead.generation}`)
+        yield* Effect.promise(async () => {
+          const chrome = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] })
+          try {
+            const errors: Array<string> = []
+            const elsewhere: Array<string> = []
+            const page = await chrome.newPage({ viewport: { width: 390, height: 740 } })
+            page.on("console", (message) => message.type() === "error" && errors.push(message.text()))
+            page.on("pageerror", (error) => errors.push(error.message))
+            page.on("request", (request) => request.url().startsWith(url) || elsewhere.push(request.url()))
+            await page.goto(url)
+            await page.waitForSelector("#in:not([hidden])")
+            assert.notInclude(await page.content(), "acme")
+            await page.fill("#key", Redacted.value(reader))
+            await page.click("#in button")
+            await page.waitForSelector("text=This API key may not watch")
+            await page.fill("#key", Redacted.value(admin))
+            await page.click("#in button")
+            await page.waitForSelector("text=acme/app")
+            await page.waitForSelector("text=needs a login")
+            await page.waitForSelector("text=invalid_grant")
+            await page.waitForSelector("text=healthy")
+            const wide = await page.evaluate(
+              "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert.strictEqual(wide, 0)
+            if (shots !== undefined) await page.screenshot({ path: `${shots}/phone.png` })
+            await page.setViewportSize({ width: 1280, height: 720 })
+            if (shots !== undefined) await page.screenshot({ path: `${shots}/desktop.png` })
+            await Effect.runPromise(login(call, "new/app", minted))
+            await page.waitForSelector("text=new/app", { timeout: 4_000 })
+            assert.include(await page.textContent("body"), "evil\\u{202e}gnp.exe\\u{a}/app")
+            const content = await page.content()
+            assert.notInclude(content, "\u202e")
+            for (const secret of secrets) assert.notInclude(content, secret)
+            const late = await chrome.newPage()
+            await late.addInitScript("const now=Date.now;Date.now=()=>now()+3_600_000")
+            await signIn(late, url, admin)
+            await late.waitForSelector("text=/^expires in \\d+ (s|min)$/")
+            await late.close()
+            await page.click("#out")
+            await page.waitForSelector("#in:not([hidden])")
+            assert.strictEqual(await page.locator("text=acme/app").count(), 0)
+            assert.deepStrictEqual(elsewhere, [])
+            assert.deepStrictEqual(
+              errors.filter((text) => !text.includes("403")),
+              []
+            )
+          } finally {
+            await chrome.close()
+          }
+        })
       })
-    })
   )
 
   it.scopedLive("says where it lists only the first 5000 connections", () =>
