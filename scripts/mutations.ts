@@ -29,6 +29,7 @@ const tokenSet = "packages/core/src/model/TokenSet.ts"
 const limits = "packages/core/src/model/SourceLimits.ts"
 const direct = "packages/core/src/transport/DirectHttpClient.ts"
 const availability = "packages/core/src/refresh/StoreAvailability.ts"
+const concurrency = "packages/core/src/refresh/ConcurrencyLimit.ts"
 const entries = "packages/core/src/provider/CacheEntry.ts"
 const within = "packages/core/src/model/Within.ts"
 const keys = "packages/core/src/store/EncryptionKeys.ts"
@@ -597,5 +598,20 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "!latest || row.claims === 0",
     replace: "!latest || row.claims >= 0",
     test: ["packages/store-memory/test/MemoryTokenStore.test.ts", ""]
+  },
+  // A store that can do less than is asked of it.
+  {
+    name: "ask as much of a slow store as of a quick one",
+    file: concurrency,
+    find: "limit = Math.max(LEAST, limit / 2)",
+    replace: "limit = MOST",
+    test: ["packages/core/test/Overload.test.ts", "has refreshed all"]
+  },
+  {
+    name: "begin at the end what still waits for its turn",
+    file: engine,
+    find: "return Effect.zipRight(limit.close, finished).pipe(",
+    replace: "return finished.pipe(",
+    test: ["packages/core/test/Overload.test.ts", "begins nothing"]
   }
 ]

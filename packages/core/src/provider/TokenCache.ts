@@ -26,6 +26,7 @@ import { register, rejections, waits } from "../model/TokenMetrics.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import { outOfTurn } from "../model/Turn.js"
+import { makeConcurrencyLimit } from "../refresh/ConcurrencyLimit.js"
 import { type Current, dueIn, isOlder, logDefect, timed, timedRow } from "../refresh/Connection.js"
 import { freshness } from "../refresh/Freshness.js"
 import { type Halt, haltOf, isForgotten, tooLong } from "../refresh/RefreshFailure.js"
@@ -91,7 +92,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const { store } = availability
   const pubsub = yield* PubSub.sliding<TokenEvent | undefined>(EVENTS)
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
-  const protocol = makeProtocol(availability, policy, emit)
+  const limit = makeConcurrencyLimit(Duration.toMillis(policy.lease) / 3)
+  const protocol = makeProtocol(availability, limit, policy, emit)
   const entries = new Map<string, Entry>()
   const renewals = makeRenewals(entries, yield* Effect.clock)
   let closed = false
@@ -382,7 +384,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const close = Effect.suspend(() => {
     closed = true
     const busy = [...entries.values()].filter((entry) => entry.flight !== undefined || entry.unsaved !== undefined)
-    return Effect.forEach(
+    const finished = Effect.forEach(
       busy,
       (entry) => {
         ring(entry)
@@ -390,7 +392,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         return Effect.ignore(Effect.zipRight(landed, protocol.save(entry)))
       },
       { concurrency: "unbounded", discard: true }
-    ).pipe(
+    )
+    return Effect.zipRight(limit.close, finished).pipe(
       Effect.disconnect,
       Effect.interruptible,
       Effect.timeout(policy.wait),

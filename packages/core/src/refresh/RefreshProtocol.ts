@@ -13,6 +13,7 @@ import { TokenEvent } from "../model/TokenEvent.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import { within } from "../model/Within.js"
 import type { Failure } from "../store/TokenStore.js"
+import type { ConcurrencyLimit } from "./ConcurrencyLimit.js"
 import { type Current, newOwner, type Slot, timedRow } from "./Connection.js"
 import { type Decision, decide, type Plan, type Row } from "./Decision.js"
 import { backOff, freshness } from "./Freshness.js"
@@ -37,6 +38,7 @@ export interface RefreshProtocol extends Pick<Saving, "save" | "restore"> {
 /** Builds the protocol for all keys of one process. */
 export const makeProtocol = (
   { grace, store }: Availability,
+  limit: ConcurrencyLimit,
   policy: ResolvedPolicy,
   emit: (event: TokenEvent) => Effect.Effect<unknown>
 ): RefreshProtocol => {
@@ -54,7 +56,7 @@ export const makeProtocol = (
     )
 
   const load = (slot: Slot): Effect.Effect<Row | undefined, Halt> =>
-    Effect.map(orHalt(slot, store.load(slot.key)), Option.getOrUndefined)
+    Effect.map(orHalt(slot, limit.run(store.load(slot.key))), Option.getOrUndefined)
 
   const revoke = (slot: Slot, tokens: TokenSet) =>
     Effect.suspend(() => slot.source.revoke?.(tokens) ?? Effect.void).pipe(
@@ -180,9 +182,12 @@ export const makeProtocol = (
     const owner: string = slot.owner ?? (yield* newOwner)
     slot.owner = owner
     const known = row?.tokens === undefined ? undefined : row.generation
-    const askedAt = yield* instant
-    const lease = store.lease(key, { owner, known, lasts, presents: by === "refresh", force })
-    const record = Option.getOrUndefined(yield* orHalt(slot, lease))
+    let askedAt = yield* instant
+    const lease = Effect.flatMap(instant, (now) => {
+      askedAt = now
+      return store.lease(key, { owner, known, lasts, presents: by === "refresh", force })
+    })
+    const record = Option.getOrUndefined(yield* orHalt(slot, limit.run(lease)))
     const asked: Asked = { row: record, current: undefined }
     if (record === undefined) return asked
     if (record.leaseOwner !== owner) {
