@@ -6,11 +6,13 @@ import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { build } from "esbuild"
 
-/** The bin in few files, so that it starts as fast as a built one; nothing needs a build before. */
+/** The bin in few files, so that it starts as fast as a built one; nothing needs a build before. Or an installed one. */
 export const bundle = Effect.promise(() => {
-  bundled ??= make()
+  bundled ??= installed === undefined || installed === "" ? make() : Promise.resolve(installed)
   return bundled
 })
+
+const installed = process.env.EVERTOKEN_TEST_BIN
 
 let bundled: Promise<string> | undefined
 

@@ -7,8 +7,11 @@ import { servingOn } from "./Serving.js"
 
 const why = missing === undefined ? "" : ` (skipped: ${missing})`
 
+/** Each process takes seconds to start on a busy machine. */
+const TIME = 300_000
+
 describe.skipIf(missing !== undefined)(`the service's process on a MariaDB that is not as it should be${why}`, () => {
-  layer(OwnMariadb.layer, { excludeTestServices: true, timeout: "2 minutes" })((it) => {
+  layer(OwnMariadb.layer, { excludeTestServices: true, timeout: "5 minutes" })((it) => {
     it.scoped(
       "without autocommit: what was served is there for others at once, and once its process was killed (P4)",
       () =>
@@ -37,7 +40,8 @@ describe.skipIf(missing !== undefined)(`the service's process on a MariaDB that 
           yield* (yield* run(["--no-worker"], env)).says(/Listening/)
           const after = yield* call("/v1/token?key=a")
           assert.deepStrictEqual([after.json.accessToken, after.json.generation], [json.accessToken, json.generation])
-        })
+        }),
+      TIME
     )
 
     it.scoped("a primary that was demoted: its sessions are given up, and what is put is saved by new ones (P14)", () =>
