@@ -24,7 +24,7 @@ describe("a profile", () => {
 
         // Each part is right, and yet nothing comes of it.
         [{ token: { url: "http://auth.example.com/token" } }, "profile.token.url", "https"],
-        [{ token: { url: "https://{shop}.example.com/token" } }, "profile.token.url", "there is none"],
+        [{ token: { url: "https://{shop}.example.com/token" } }, "profile.token.url", "than none"],
         [{ tenant: { shop: "[a-z]+" } }, "profile.tenant", '"{shop}" in a text'],
         [{ secrets: ["apiKey"] }, "profile.secrets", '"{apiKey}" in a text'],
         [{ values: { at: { now: "seconds" } } }, "profile.values", '"{at}" in a text'],
@@ -56,13 +56,13 @@ describe("a profile", () => {
         [
           { refresh: { url: "https://a.example.com", form: { t: "Bearer {env:TOKEN}" } } },
           "profile.refresh",
-          'instead of "{env:TOKEN}"'
+          'no other names in braces than "{clientId}"'
         ],
         [{ tenant: { "a-b": ".+" } }, "profile.tenant.a-b", "letters and digits"],
         [
           { grants: ["login"], login: { url: "https://a.example.com", form: { t: "{accessToken}" } } },
           "profile.login",
-          "is known here"
+          "no other names"
         ],
         [
           {

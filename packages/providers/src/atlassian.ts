@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Atlassian (Jira, Confluence). */
-export const atlassian: ProviderProfile = {
+export const atlassian: Provider = {
   id: "atlassian",
   name: "Atlassian (Jira, Confluence)",
   docs: [

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Figma. */
-export const figma: ProviderProfile = {
+export const figma: Provider = {
   id: "figma",
   name: "Figma",
   docs: ["https://arcticjs.dev/providers/figma", "https://www.figma.com/developers/api#authentication"],

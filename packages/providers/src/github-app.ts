@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** GitHub App, person. */
-export const githubApp: ProviderProfile = {
+export const githubApp: Provider = {
   id: "github-app",
   name: "GitHub App, person",
   docs: [

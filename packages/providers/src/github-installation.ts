@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** GitHub App, installation. */
-export const githubInstallation: ProviderProfile = {
+export const githubInstallation: Provider = {
   id: "github-installation",
   name: "GitHub App, installation",
   docs: [

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Google service account. */
-export const googleServiceAccount: ProviderProfile = {
+export const googleServiceAccount: Provider = {
   id: "google-service-account",
   name: "Google service account",
   docs: ["https://developers.google.com/identity/protocols/oauth2/service-account"],

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Google. */
-export const google: ProviderProfile = {
+export const google: Provider = {
   id: "google",
   name: "Google",
   docs: [

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Microsoft Entra. */
-export const microsoftEntra: ProviderProfile = {
+export const microsoftEntra: Provider = {
   id: "microsoft-entra",
   name: "Microsoft Entra",
   docs: ["https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens"],

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Notion. */
-export const notion: ProviderProfile = {
+export const notion: Provider = {
   id: "notion",
   name: "Notion",
   docs: [

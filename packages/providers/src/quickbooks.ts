@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** QuickBooks. */
-export const quickbooks: ProviderProfile = {
+export const quickbooks: Provider = {
   id: "quickbooks",
   name: "QuickBooks",
   docs: ["https://github.com/intuit/QuickBooks-V3-Java-SDK/releases/tag/v6.5.4"],

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Salesforce. */
-export const salesforce: ProviderProfile = {
+export const salesforce: Provider = {
   id: "salesforce",
   name: "Salesforce",
   docs: [

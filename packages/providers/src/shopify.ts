@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Shopify. */
-export const shopify: ProviderProfile = {
+export const shopify: Provider = {
   id: "shopify",
   name: "Shopify",
   docs: [

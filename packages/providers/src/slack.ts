@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Slack. */
-export const slack: ProviderProfile = {
+export const slack: Provider = {
   id: "slack",
   name: "Slack",
   docs: ["https://docs.slack.dev/authentication/using-token-rotation"],

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** TikTok. */
-export const tiktok: ProviderProfile = {
+export const tiktok: Provider = {
   id: "tiktok",
   name: "TikTok",
   docs: [

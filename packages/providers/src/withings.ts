@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Withings. */
-export const withings: ProviderProfile = {
+export const withings: Provider = {
   id: "withings",
   name: "Withings",
   docs: [

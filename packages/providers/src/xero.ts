@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Xero. */
-export const xero: ProviderProfile = {
+export const xero: Provider = {
   id: "xero",
   name: "Xero",
   docs: [

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Zoho. */
-export const zoho: ProviderProfile = {
+export const zoho: Provider = {
   id: "zoho",
   name: "Zoho",
   docs: [

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Zoom, server to server. */
-export const zoomServer: ProviderProfile = {
+export const zoomServer: Provider = {
   id: "zoom-server",
   name: "Zoom, server to server",
   docs: ["https://developers.zoom.us/docs/rooms/s2s-oauth/"],

@@ -1,7 +1,7 @@
-import type { ProviderProfile } from "@evertoken/core/profile"
+import type { Provider } from "./Provider.js"
 
 /** Zoom. */
-export const zoom: ProviderProfile = {
+export const zoom: Provider = {
   id: "zoom",
   name: "Zoom",
   docs: ["https://developers.zoom.us/docs/integrations/oauth/"],

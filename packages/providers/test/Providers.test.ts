@@ -17,6 +17,7 @@ describe("a provider's profile", () => {
         const { again, first, refreshed, token } = recorded
         if (profile.grants.includes("authorization_code")) {
           const inputs = {
+            clientId: "app",
             ...inputsOf(profile, recorded, yield* key),
             redirectUri: back,
             grant: "authorization_code"
@@ -52,7 +53,7 @@ describe("a provider's profile", () => {
 
 const now = Date.UTC(2026, 0, 1)
 const back = "https://app.example.com/back"
-const recordedOf = ({ id }: ProviderProfile): Recorded => answers[id] ?? assert.fail("it has no answers")
+const recordedOf = ({ id = "" }: ProviderProfile): Recorded => answers[id] ?? assert.fail("it has no answers")
 
 let made: Promise<string> | undefined
 const key = Effect.promise(() => {
@@ -76,7 +77,7 @@ const ask = (profile: ProviderProfile, recorded: Recorded, answer: Answer) =>
   })
 
 const check = (tokens: TokenSet, expected: Recorded["token"]): void => {
-  const { accessToken, expiresAt, expiresIn, extra, refreshToken, refreshTokenExpiresIn, tokenType } = tokens
+  const { accessToken, expiresAt, expiresIn, extra, refreshToken, refreshTokenExpiresIn, scopes, tokenType } = tokens
   const ends = expiresAt === undefined ? undefined : (expiresAt - now) / 1000
   assert.deepStrictEqual(
     {
@@ -85,6 +86,7 @@ const check = (tokens: TokenSet, expected: Recorded["token"]): void => {
       lasts: expiresIn === undefined ? ends : Duration.toSeconds(expiresIn),
       refreshLasts: refreshTokenExpiresIn && Duration.toSeconds(refreshTokenExpiresIn),
       type: tokenType,
+      ...(expected.scopes === undefined ? {} : { scopes }),
       extra
     },
     { refresh: undefined, lasts: undefined, refreshLasts: undefined, type: "Bearer", extra: {}, ...expected }

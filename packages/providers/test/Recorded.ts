@@ -25,6 +25,7 @@ export interface Recorded {
     readonly lasts?: number
     readonly refreshLasts?: number
     readonly type?: string
+    readonly scopes?: ReadonlyArray<string>
     readonly extra?: Readonly<Record<string, unknown>>
   }
   /** What else `refreshed` comes to. */

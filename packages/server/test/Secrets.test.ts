@@ -1,12 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Either, Redacted } from "effect"
 import { encryptionKeys, secretAt } from "../src/config/Secrets.js"
-import type { ConnectionSetting } from "../src/config/Settings.js"
-import { makeSources } from "../src/config/Sources.js"
 import { cipher } from "../src/config/Store.js"
 
 describe("secrets", () => {
@@ -77,17 +74,6 @@ describe("secrets", () => {
         assert.notInclude(error.message, "s3cret")
       }
     })
-  )
-
-  it.effect("where none can stand, a place of one is refused, and not sent", () =>
-    Effect.gen(function* () {
-      const connection: ConnectionSetting = {
-        ...{ key: "a", grant: "client_credentials", clientId: "a", tokenEndpoint: "https://a.b/t" },
-        ...{ parameters: { audience: "x", password: "env:PASSWORD" } }
-      }
-      const error = yield* Effect.flip(makeSources([connection], () => () => Effect.void))
-      assert.match(error.message, /^connections\[0\]\.parameters\.password: no secret can stand here/)
-    }).pipe(Effect.provide(FetchHttpClient.layer))
   )
 })
 

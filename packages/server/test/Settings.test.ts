@@ -128,6 +128,18 @@ const valid = {
         refresh: { url: "https://example.com/r", form: { token: "{refreshToken}" } },
         fields: { accessToken: "a.b" }
       }
+    },
+    {
+      ...{ key: "shop/{shop}/*", profile: "shopify", clientId: "app", clientSecret: "env:BILLING" },
+      ...{ replayWindow: "1 day", scope: "read", limits: { rate: 5 } }
+    },
+    {
+      ...{ key: "inline", clientSecret: "env:BILLING", secrets: { apiKey: "env:ODD" }, tenant: { site: "a" } },
+      profile: {
+        ...{ grants: ["login"], tenant: { site: "[a-z]+" }, secrets: ["apiKey"], values: { at: { now: "seconds" } } },
+        login: { url: "https://{site}.example.com/s", json: { a: ["{apiKey}", { b: "x{clientSecret}{at}" }] } },
+        answer: { accessToken: "a.b", expires: [{ seconds: "c" }, { fixed: "1 hour" }] }
+      }
     }
   ],
   callers: [{ name: "a", hash: "0".repeat(64), keys: ["*"], verbs: ["read", "watch"] }],

@@ -12,7 +12,7 @@ import { accept } from "./ErrorResponse.js"
 import { seconds } from "./Expiry.js"
 import { deviceChecks } from "./GrantChecks.js"
 import { at } from "./JsonPath.js"
-import { makeClient, type RefreshOptions, scopeText } from "./OAuth2Client.js"
+import { made, makeClient, type RefreshOptions, scopeText } from "./OAuth2Client.js"
 import { deviceRequest } from "./OAuth2Request.js"
 import { endpointOption, inTime } from "./TokenEndpointClient.js"
 
@@ -76,7 +76,9 @@ export const deviceAuthorization = (
 
     const start = Effect.gen(function* () {
       const answer = yield* inTime(
-        client.ask(deviceRequest, { ...options.parameters, scope: scopeText(options.scope) })
+        Effect.flatMap(made(options.parameters), (more) =>
+          client.ask(deviceRequest, { ...more, scope: scopeText(options.scope) })
+        )
       )
       yield* accept(answer, rules)
       const text = (name: string) => {

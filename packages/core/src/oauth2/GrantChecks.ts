@@ -1,10 +1,13 @@
+import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import {
   boolean,
   type Check,
   type Checks,
   effect,
   every,
+  kind,
   lasting,
   listing,
   nested,
@@ -26,14 +29,20 @@ import type { JwtBearerOptions, TokenExchangeOptions } from "./OAuth2.js"
 import type { OAuth2Options, RefreshOptions } from "./OAuth2Client.js"
 import { answerChecks } from "./TokenResponse.js"
 
-/** Texts by name, but none under a name that the request itself has. */
-const texts = (reserved: Readonly<Record<string, string>> = {}): Check =>
-  every(record("texts by name", string), (value, option) => {
+/** Values by name, but none under a name that the request itself has. */
+const texts = (reserved: Readonly<Record<string, string>> = {}, value: Check = string): Check =>
+  every(record("texts by name", value), (value, option) => {
     const name = Object.keys(reserved).find((name) => Predicate.hasProperty(value, name))
     return name === undefined
       ? undefined
       : new InvalidOption({ option: `${option}.${name}`, expected: reserved[name] ?? "" })
   })
+
+const PARAMETER = kind(
+  "text, Redacted.make of one, or an Effect that gives one of these",
+  (value) => Predicate.isString(value) || isText(value) || Effect.isEffect(value)
+)
+const isText = (value: unknown) => Redacted.isRedacted(value) && Predicate.isString(Redacted.value(value))
 
 const SCOPES = listing("the scopes as a list, or as text with spaces between them", string)
 
@@ -49,12 +58,15 @@ const oauth2Checks = {
   issuerInCallback: boolean,
   issuer: text("the issuer identifier, a URL"),
   scope: (value, option) => (Predicate.isString(value) ? undefined : SCOPES(value, option)),
-  parameters: texts({
-    scope: "the option `scope` instead",
-    grant_type: "none: each grant has its own",
-    client_secret: "the option `clientSecret` instead"
-  }),
-  headers: every(texts(), (value, option) => {
+  parameters: texts(
+    {
+      scope: "the option `scope` instead",
+      grant_type: "none: each grant has its own",
+      client_secret: "the option `clientSecret` instead"
+    },
+    PARAMETER
+  ),
+  headers: every(texts({}, PARAMETER), (value, option) => {
     const name = Predicate.isRecord(value) && Object.keys(value).find((name) => name.toLowerCase() === "content-type")
     return name ? new InvalidOption({ option: `${option}.${name}`, expected: "none: the body is a form" }) : undefined
   }),

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
 import type * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
 import { GrantRejected, InvalidOption, TokenEndpointError } from "../model/TokenError.js"
@@ -24,16 +25,19 @@ export interface OAuth2Options extends ClientOptions, AnswerOptions, TraitOption
   readonly issuer?: string | undefined
   /** The scopes to ask for. */
   readonly scope?: string | ReadonlyArray<string> | undefined
-  /** More form fields for the token request: `audience`, `resource`. Never a secret. */
-  readonly parameters?: Readonly<Record<string, string>> | undefined
-  /** More headers for the token request. Never a secret. */
-  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** More form fields for the token request: `audience`, `resource`. */
+  readonly parameters?: Readonly<Record<string, Parameter>> | undefined
+  /** More headers for the token request. */
+  readonly headers?: Readonly<Record<string, Parameter>> | undefined
   /**
    * Binds tokens to a key of their own (DPoP, RFC 9449), made at the first request and kept with them.
    * @default false
    */
   readonly dpop?: boolean | undefined
 }
+
+/** A text, a secret, or an Effect that gives one for each request. */
+export type Parameter = string | Redacted.Redacted | Effect.Effect<string | Redacted.Redacted, SourceError>
 
 /** What the grants take that give refresh tokens. */
 export interface RefreshOptions extends OAuth2Options {
@@ -94,22 +98,25 @@ export const makeClient = Effect.fnUntraced(function* (
   const read = readFields(options)
   let nonce: string | undefined
 
-  const build = (kind: Kind, parameters: Parameters, { prove, secrets }: Proof) =>
+  const build = (kind: Kind, parameters: Parameters, headers: Parameters, { prove, secrets }: Proof) =>
     buildRequest(kind, {
-      ...{ server, clientId: clientId ?? "nobody", parameters, headers: options.headers },
+      ...{ server, clientId: clientId ?? "nobody", parameters, headers },
       ...{ authentication: prove, secrets }
     })
 
   // What cannot be sent shows here, and not at the first refresh.
   yield* Effect.mapError(
-    Effect.flatMap(anonymous.proof, (proof) => build(tokenRequest("client_credentials"), {}, proof)),
+    Effect.flatMap(anonymous.proof, (proof) =>
+      build(tokenRequest("client_credentials"), {}, Record.filter(options.headers ?? {}, isMade), proof)
+    ),
     () => new InvalidOption({ option: "headers", expected: "HTTP headers, authorization not among them" })
   )
 
   const ask = Effect.fnUntraced(function* (kind: Kind, parameters: Parameters, proofKey?: Redacted.Redacted) {
-    const request = yield* Effect.flatMap(authentication.proof, (proof) => build(kind, parameters, proof)).pipe(
-      Effect.mapError((error) => (isSourceError(error) ? error : unbuilt("the request could not be signed")))
-    )
+    const headers = yield* made(options.headers)
+    const request = yield* Effect.flatMap(authentication.proof, (proof) =>
+      build(kind, parameters, headers, proof)
+    ).pipe(Effect.mapError((error) => (isSourceError(error) ? error : unbuilt("the request could not be signed"))))
     if (proofKey === undefined) return yield* send(request)
     const { method, url } = request
     const proof = yield* Effect.mapError(Dpop.proof(proofKey, { method, url, nonce }), () =>
@@ -124,8 +131,9 @@ export const makeClient = Effect.fnUntraced(function* (
     const proofKey = dpop
       ? (bound ?? (yield* Effect.mapError(generateKey, () => unbuilt("no proof key could be made"))))
       : bound
-    const attempt = Effect.flatMap(Effect.isEffect(given) ? given : Effect.succeed(given), (own) =>
-      ask(tokenRequest(grantType), { ...options.parameters, ...own }, proofKey)
+    const attempt = Effect.flatMap(
+      Effect.all([made(options.parameters), Effect.isEffect(given) ? given : Effect.succeed(given)]),
+      ([more, own]) => ask(tokenRequest(grantType), { ...more, ...own }, proofKey)
     )
     const known = nonce
     const first = yield* attempt
@@ -157,6 +165,12 @@ export const makeClient = Effect.fnUntraced(function* (
   }
   return client
 })
+
+const isMade = (value: Parameter): value is string | Redacted.Redacted => !Effect.isEffect(value)
+
+/** What the values are that are Effects. */
+export const made = (values: Readonly<Record<string, Parameter>> = {}): Effect.Effect<Parameters, SourceError> =>
+  Effect.all(Record.map(values, (value) => (isMade(value) ? Effect.succeed(value) : value)))
 
 /** Scopes as the wire has them. */
 export const scopeText = (scope: string | ReadonlyArray<string> | undefined): string | undefined =>

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as OAuth from "oauth4webapi"
+import { partsOf } from "./Field.js"
 import type { TokenRequest } from "./TokenEndpointClient.js"
 
 type Library = typeof OAuth
@@ -29,7 +30,7 @@ export interface Build {
   readonly clientId: string
   readonly authentication: OAuth.ClientAuth
   readonly parameters: Parameters
-  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly headers: Parameters
   /** The client's secrets, beside the parameters' own. */
   readonly secrets: ReadonlyArray<string>
 }
@@ -87,7 +88,7 @@ export const captureRequest = <Method, Body>(
 /** The request of one kind. */
 export const buildRequest = (kind: Kind, build: Build): Effect.Effect<TokenRequest, unknown> => {
   const form = formOf(build.parameters)
-  const own = build.headers === undefined ? {} : { headers: { ...build.headers } }
+  const own = { headers: plainOf(build.headers) }
   return Effect.map(
     captureRequest<"POST", URLSearchParams>((oauth, options) =>
       kind(oauth, build, { client_id: build.clientId }, form, { ...own, ...options })
@@ -100,17 +101,18 @@ export const buildRequest = (kind: Kind, build: Build): Effect.Effect<TokenReque
   )
 }
 
-const formOf = (parameters: Parameters): URLSearchParams => {
-  const form = new URLSearchParams()
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined) form.set(name, Predicate.isString(value) ? value : Redacted.value(value))
-  }
-  return form
-}
+const formOf = (parameters: Parameters): URLSearchParams => new URLSearchParams(plainOf(parameters))
+
+const plainOf = (parameters: Parameters): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(parameters).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Predicate.isString(value) ? value : `${Redacted.value(value)}`]]
+    )
+  )
 
 const secretsOf = (build: Build, body: URLSearchParams, headers: Readonly<Record<string, string>>) => {
-  const given = Object.values(build.parameters).flatMap((value) =>
-    value === undefined || Predicate.isString(value) ? [] : [`${Redacted.value(value)}`]
+  const given = [...Object.values(build.parameters), ...Object.values(build.headers)].flatMap((value) =>
+    value === undefined || Predicate.isString(value) ? [] : partsOf(value)
   )
   const opened = [...build.secrets, ...given].filter((secret) => secret !== "")
   const made = [body.get("client_assertion") ?? "", (headers.authorization ?? "").replace(/^Basic /, "")]

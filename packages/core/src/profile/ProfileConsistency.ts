@@ -111,7 +111,11 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
   /** What a text needs, also by the values that it names. */
   const needs = (value: unknown): ReadonlyArray<string> =>
     namesIn(value).flatMap((name) => (Object.hasOwn(values, name) ? [name, ...namesIn(values[name])] : [name]))
-  const request = (part: string, declared: string | ProfileRequest | undefined, more: ReadonlyArray<string>) => {
+  const request = (
+    part: string,
+    declared: string | ProfileRequest | ProfileFields["token"],
+    more: ReadonlyArray<string>
+  ) => {
     if (declared === undefined) return
     if (typeof declared === "string") return address(declared, part)
     const { url, ...texts } = declared
@@ -121,10 +125,9 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
     const missing = needs(texts).find((name) => tokens.has(name))
     if (missing !== undefined) found.push(issue([part], `no "{${missing}}": there are no tokens yet`))
   }
-  known([token?.parameters, token?.headers], [...own, "clientId"], "token")
+  request("token", token, [])
   known(authorize?.parameters, [...own, "clientId"], "authorize", "parameters")
   for (const [part, url] of [
-    ["token", token?.url],
     ["authorize", authorize?.url],
     ["device", device?.url],
     ["api", api?.url]
@@ -167,10 +170,11 @@ const unusedOf = ({
   ]
 }
 
+/** What would be right in place of a name that nothing stands for. It is not repeated: it may be part of a secret. */
 const namedBy = (name: string, names: ReadonlyArray<string>): string => {
   const near = nearest(name, names)
-  const known = near === undefined ? listOf(names.map((one) => `{${one}}`)) : `"{${near}}"`
-  return `a name that is known here instead of "{${name}}": ${known || "there is none"}`
+  if (near !== undefined) return `names in braces that are known here; did you mean "{${near}}"?`
+  return `no other names in braces than ${names.length === 0 ? "none" : listOf(names.map((one) => `{${one}}`))}`
 }
 
 const entriesOf = <A extends Readonly<Record<string, unknown>>>(record: A) =>

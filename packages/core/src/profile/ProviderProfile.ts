@@ -31,13 +31,17 @@ export const Grant = Schema.Literal(
 export type Grant = typeof Grant.Type
 
 const Fields = {
-  id: Schema.String.pipe(Schema.pattern(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, expecting('a name, such as "google-ads"'))),
+  id: optional(
+    Schema.String.pipe(Schema.pattern(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, expecting('a name, such as "google-ads"')))
+  ),
   /** What people call it. */
-  name: Text,
+  name: optional(Text),
   /** Where the facts are from. */
-  docs: Schema.NonEmptyArray(Text),
+  docs: optional(Schema.NonEmptyArray(Text)),
   /** When they were last looked at. */
-  verified: Schema.String.pipe(Schema.pattern(/^\d{4}-\d\d-\d\d$/, expecting('a date, such as "2026-11-30"'))),
+  verified: optional(
+    Schema.String.pipe(Schema.pattern(/^\d{4}-\d\d-\d\d$/, expecting('a date, such as "2026-11-30"')))
+  ),
   /** What a person has to know who uses it. */
   notes: optional(Schema.Array(Text)),
   /** Names that differ for each customer, and the regular expression that the whole of each value has to match. */

@@ -1,11 +1,15 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
 import * as Struct from "effect/Struct"
+import { type Field, isFixed, type Value, valueOf } from "../oauth2/Field.js"
 import * as OAuth2 from "../oauth2/OAuth2.js"
+import type { Parameter } from "../oauth2/OAuth2Client.js"
 import { JWT_BEARER, type ProfileInputs, TOKEN_EXCHANGE } from "./ProfileInputs.js"
 import { answerOptions } from "./ProfileOptions.js"
 import type { ProfileParts } from "./ProfileParts.js"
-import { plainText, plainTexts } from "./ProfileText.js"
+import { fieldOf, type Names, plainText, plainTexts } from "./ProfileText.js"
 import type { Grant, ProviderProfile } from "./ProviderProfile.js"
 
 /** The source of a grant of RFC 6749 or its kin at the profile's token endpoint; undefined without one. */
@@ -13,19 +17,18 @@ export const standardGrant = (
   grant: Grant,
   profile: ProviderProfile,
   inputs: ProfileInputs,
-  { client, tenant }: ProfileParts
+  { client, names, tenant }: ProfileParts
 ) =>
   Effect.suspend(() => {
     const { authorize, device, exchange, revoke, token } = profile
     const { clientId = "", redirectUri = "", scope, subjectToken } = inputs
     if (token === undefined) return Effect.succeed(undefined)
-    const known = { ...tenant, clientId }
     const base = {
       ...answerOptions(profile),
       tokenEndpoint: plainText(token.url, tenant),
       revocationEndpoint: Predicate.isString(revoke) ? plainText(revoke, tenant) : undefined,
-      parameters: plainTexts(token.parameters, known),
-      headers: plainTexts(token.headers, known),
+      parameters: parametersOf(token.parameters, names),
+      headers: parametersOf(token.headers, names),
       scope,
       ...client
     }
@@ -73,3 +76,14 @@ export const authorizationOptions = (
     pkce
   }
 }
+
+const parametersOf = (texts: Readonly<Record<string, string>> | undefined, names: Names) =>
+  texts && Record.map(texts, (text) => parameterOf(fieldOf(text, names)))
+
+/** A field of a request that no tokens are in hand for; the profile's consistency knows that there is a text. */
+const parameterOf = (field: Field): Parameter => {
+  const made = isFixed(field) ? field : Effect.map(valueOf(field, undefined), textOf)
+  return Effect.isEffect(made) ? made : textOf(made)
+}
+
+const textOf = (value: Value): string | Redacted.Redacted => (Redacted.isRedacted(value) ? value : `${value ?? ""}`)

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { type ConnectionSetting, type Settings } from "../config/Settings.js"
-import { sourceAt } from "../config/Sources.js"
+import { sourcesAt } from "../config/Sources.js"
 import * as Store from "../config/Store.js"
 import * as Listener from "../http/Listener.js"
 import { visible } from "../observability/Log.js"
@@ -65,7 +65,9 @@ const rows = (settings: Settings) =>
 const endpoint = (connection: ConnectionSetting, at: number, timeout: Duration.Duration) =>
   Effect.gen(function* () {
     const name = `connections[${at}] "${visible(connection.key)}"`
-    const { login, refresh } = yield* sourceAt(at, connection)
+    const { isStandard, sample } = yield* sourcesAt(at, connection)
+    if (sample === undefined) return yield* good(`${name}: its keys name the tenant, so nobody is asked`)
+    const { login, refresh } = sample
     const madeUp = TokenSet.make({ accessToken: `made-up-${randomUUID()}`, refreshToken: `made-up-${randomUUID()}` })
     const answer = yield* (login ?? refresh?.(madeUp) ?? Effect.succeed(madeUp)).pipe(
       Effect.disconnect,
@@ -78,15 +80,14 @@ const endpoint = (connection: ConnectionSetting, at: number, timeout: Duration.D
         : bad(`${name}: ${answer.left.message}`)
     }
     // Nobody knows how an endpoint that is not standard refuses a token, nor whether it looks at it.
-    const isCustom = connection.grant === "custom"
     if (Either.isRight(answer)) {
-      return yield* (isCustom ? good : bad)(`${name}: gave a token for a refresh token that was made up`)
+      return yield* (isStandard ? bad : good)(`${name}: gave a token for a refresh token that was made up`)
     }
     const error = answer.left
     if (error._tag === "GrantRejected") {
       return yield* good(`${name}: answers, and refuses a refresh token that was made up (${error.code})`)
     }
-    const isRefusal = isCustom && error.status !== undefined && error.status >= 400 && error.status < 500
+    const isRefusal = !isStandard && error.status !== undefined && error.status >= 400 && error.status < 500
     return yield* isRefusal
       ? good(`${name}: answers to a refresh token that was made up: ${error.message}`)
       : bad(`${name}: ${error.message}`)

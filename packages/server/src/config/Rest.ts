@@ -1,7 +1,9 @@
 import type { TokenStore } from "@evertoken/core"
 import * as Array from "effect/Array"
 import { matches } from "./ApiKeys.js"
+import { canLogIn } from "./Profiles.js"
 import type { ConnectionSetting } from "./Settings.js"
+import { patternOf } from "./Tenants.js"
 
 /**
  * The store, where keys that names can be made up for are due for no worker: those of a pattern whose connection can log
@@ -11,11 +13,12 @@ export const withRest = (
   store: TokenStore["Type"],
   connections: ReadonlyArray<ConnectionSetting>
 ): TokenStore["Type"] => {
-  const [patterns, named] = Array.partition(connections, ({ key }) => !key.includes("*"))
+  const declared = connections.map((connection) => ({ key: patternOf(connection), canLogIn: canLogIn(connection) }))
+  const [patterns, named] = Array.partition(declared, ({ key }) => !key.includes("*"))
   const exact = new Set(named.map(({ key }) => key))
   const rests = (key: string) => {
     const connection = exact.has(key) ? undefined : patterns.find((one) => matches(one.key, key))
-    return connection !== undefined && canLogIn(connection)
+    return connection?.canLogIn === true
   }
   const due = (key: string, dueIn: number | undefined) => (rests(key) ? undefined : dueIn)
   return {
@@ -25,6 +28,3 @@ export const withRest = (
     commit: (key, result) => store.commit(key, { ...result, dueIn: due(key, result.dueIn) })
   }
 }
-
-const canLogIn = (connection: ConnectionSetting): boolean =>
-  connection.grant === "client_credentials" || (connection.grant === "custom" && connection.login !== undefined)

@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import { SettingsError } from "./Settings.js"
 
@@ -46,6 +48,42 @@ const follow = Effect.fnUntraced(function* (
     return yield* new SettingsError({ setting, problem: `the environment variable ${name} leads nowhere` })
   return yield* follow(setting, text, isSecret, left - 1)
 })
+
+/**
+ * JSON in whose texts places of secrets stood, as a whole (`env:NAME`) or inside (`ID {env:NAME}`), with a name in braces
+ * in their stead; and the secrets by these names, which are put into `secrets`.
+ */
+export const withoutPlaces = (
+  setting: string,
+  json: unknown,
+  secrets: Record<string, Redacted.Redacted>
+): Effect.Effect<unknown, SettingsError> => {
+  const named = Effect.fnUntraced(function* (at: string, place: string) {
+    const name = `place${Record.size(secrets) + 1}`
+    secrets[name] = yield* secretAt(at, place)
+    return `{${name}}`
+  })
+  const text = Effect.fnUntraced(function* (at: string, value: string) {
+    if (isPlace(value)) return yield* named(at, value)
+    let made = ""
+    let end = 0
+    for (const { 0: whole, 1: place = "", index } of value.matchAll(/\{((?:env|file):[^{}]+)\}/g)) {
+      made += `${value.slice(end, index)}${yield* named(at, place)}`
+      end = index + whole.length
+    }
+    return made + value.slice(end)
+  })
+  const walk = (at: string, value: unknown): Effect.Effect<unknown, SettingsError> => {
+    if (Predicate.isString(value)) return text(at, value)
+    if (Array.isArray(value)) return Effect.forEach(value, (one, index) => walk(`${at}[${index}]`, one))
+    if (!Predicate.isRecord(value)) return Effect.succeed(value)
+    const entries = Effect.forEach(Object.entries(value), ([name, one]) =>
+      Effect.map(walk(`${at}.${name}`, one), (made) => [name, made] as const)
+    )
+    return Effect.map(entries, Object.fromEntries)
+  }
+  return walk(setting, json)
+}
 
 /** The encryption keys as they are written, or where `EVERTOKEN_KEYS` says that they are: in a file, also one a line. */
 export const encryptionKeys: Effect.Effect<Redacted.Redacted, SettingsError> = Effect.gen(function* () {

@@ -2,9 +2,12 @@
 // May import no other room.
 // Must not know of HTTP, and who asks.
 
+import { ProfileRequest, unknownName } from "@evertoken/core/profile"
 import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { Caller } from "./ApiKeys.js"
 
@@ -74,25 +77,15 @@ export const ClientCredentialsConnection = Schema.Struct({ ...oauth2, grant: Sch
 export const RefreshTokenConnection = Schema.Struct({ ...oauth2, grant: Schema.Literal("refresh_token") })
 
 /**
- * One request of a custom endpoint. A value that says `env:NAME` or `file:/path` is a secret; `{refreshToken}` and
- * `{accessToken}` stand for the tokens in hand.
+ * A connection at an endpoint that is not quite standard. A text of a request that says `env:NAME` or `file:/path` is a
+ * secret, also inside: `ID {env:NAME}`; `{refreshToken}` and `{accessToken}` stand for the tokens in hand.
  */
-export const CustomRequest = Schema.Struct({
-  url: Schema.NonEmptyString,
-  method: optional(Schema.Literal("GET", "POST", "PUT", "PATCH", "DELETE")),
-  headers: optional(Texts),
-  query: optional(Texts),
-  form: optional(Texts),
-  json: optional(Texts)
-})
-
-/** A connection at an endpoint that is not quite standard. */
 export const CustomConnection = Schema.Struct({
   ...shared,
   grant: Schema.Literal("custom"),
-  login: optional(CustomRequest),
-  refresh: optional(CustomRequest),
-  revoke: optional(CustomRequest),
+  login: optional(ProfileRequest),
+  refresh: optional(ProfileRequest),
+  revoke: optional(ProfileRequest),
   /** Where the answer has its fields, if not where RFC 6749 has them. */
   fields: optional(
     Schema.Struct({
@@ -108,8 +101,58 @@ export const CustomConnection = Schema.Struct({
   )
 })
 
-export const ConnectionSetting = Schema.Union(ClientCredentialsConnection, RefreshTokenConnection, CustomConnection)
-export type ConnectionSetting = typeof ConnectionSetting.Type
+const Key = Schema.Struct({ key: SecretPlace, algorithm: optional(Schema.String), keyId: optional(Schema.String) })
+
+/** A connection at a provider whose profile is known by its id, or written here. */
+export const ProfileConnection = Schema.Struct({
+  ...shared,
+  profile: Schema.Union(
+    Schema.NonEmptyString,
+    Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations(
+      expecting("the id of a profile, or a profile")
+    )
+  ),
+  grant: optional(Schema.Literal("refresh_token", "client_credentials", "login", "jwt_bearer", "token_exchange")),
+  /** A value for each name of the profile's `tenant` that the key does not give. */
+  tenant: optional(Texts),
+  secrets: optional(Schema.Record({ key: Schema.String, value: SecretPlace })),
+  scope: optional(Schema.String),
+  privateKey: optional(Schema.Struct({ ...Key.fields, audience: optional(Schema.String) })),
+  /** Read anew for each request where it is a file; so are `assertion` and `subjectToken`. */
+  clientAssertion: optional(SecretPlace),
+  signingKey: optional(Key),
+  assertion: optional(SecretPlace),
+  issuedBy: optional(Schema.String),
+  subject: optional(Schema.String),
+  claims: optional(Texts),
+  subjectToken: optional(SecretPlace),
+  subjectTokenType: optional(Schema.String),
+  requestedTokenType: optional(Schema.String)
+})
+export type ProfileConnection = typeof ProfileConnection.Type
+
+const DeclaredConnection = Schema.Union(ClientCredentialsConnection, RefreshTokenConnection, CustomConnection)
+export type DeclaredConnection = typeof DeclaredConnection.Type
+
+export type ConnectionSetting = DeclaredConnection | ProfileConnection
+type ConnectionJson = typeof DeclaredConnection.Encoded | typeof ProfileConnection.Encoded
+
+/** A connection. One with a `profile` is told as such, and any other by the grant that was meant. */
+export const ConnectionSetting = Schema.declare([DeclaredConnection, ProfileConnection], {
+  decode:
+    (declared, profiled) =>
+    (input, options): Effect.Effect<ConnectionSetting, ParseResult.ParseIssue> =>
+      hasProfile(input)
+        ? ParseResult.decodeUnknown(profiled)(input, options)
+        : ParseResult.decodeUnknown(declared)(input, options),
+  encode:
+    (declared, profiled) =>
+    (input, options): Effect.Effect<ConnectionJson, ParseResult.ParseIssue> =>
+      hasProfile(input)
+        ? ParseResult.encodeUnknown(profiled)(input, options)
+        : ParseResult.encodeUnknown(declared)(input, options)
+})
+const hasProfile = Predicate.hasProperty("profile")
 
 const listen = (otherwise: number) =>
   Schema.optionalWith(
@@ -177,7 +220,14 @@ export const parseSettings = (json: string): Settings | SettingsError =>
 const read = Option.liftThrowable((json: string): Settings | SettingsError => {
   const decoded = decode(json)
   if (decoded._tag === "Right") return decoded.right
-  const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
+  const unknown = unknownName(decoded.left)
+  if (unknown !== undefined) {
+    const { near, path } = unknown
+    const problem =
+      near === undefined ? "there is no such setting" : `there is no such setting; did you mean "${near}"?`
+    return new SettingsError({ setting: pathOf(path), problem })
+  }
+  const issues = ParseResult.ArrayFormatter.formatIssueSync(decoded.left)
   const [issue] = issues
   const setting = issue === undefined || issue.path.length === 0 ? "the configuration" : pathOf(issue.path)
   const same = issues.filter((other) => issue !== undefined && pathOf(other.path) === pathOf(issue.path))
@@ -186,7 +236,7 @@ const read = Option.liftThrowable((json: string): Settings | SettingsError => {
   return new SettingsError({ setting, problem })
 })
 
-const decode = Schema.decodeEither(Schema.parseJson(Settings), { onExcessProperty: "error" })
+const decode = ParseResult.decodeUnknownEither(Schema.parseJson(Settings), { onExcessProperty: "error" })
 
 const pathOf = (path: ReadonlyArray<PropertyKey>): string =>
   path

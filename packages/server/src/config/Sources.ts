@@ -1,19 +1,14 @@
-import type * as HttpClient from "@effect/platform/HttpClient"
-import {
-  Expiry,
-  type InvalidOption,
-  NoSource,
-  OAuth2,
-  SourceLimits,
-  TokenEndpoint,
-  type TokenSource
-} from "@evertoken/core"
+import * as HttpClient from "@effect/platform/HttpClient"
+import { NoSource, type TokenSource } from "@evertoken/core"
+import { fromProfile } from "@evertoken/core/profile"
 import * as Effect from "effect/Effect"
-import * as Record from "effect/Record"
+import * as Option from "effect/Option"
 import { matches } from "./ApiKeys.js"
 import type { Admit } from "./Bounds.js"
-import { isPlace, secretAt } from "./Secrets.js"
-import { type ConnectionSetting, type CustomRequest, SettingsError } from "./Settings.js"
+import { inputsOf } from "./Inputs.js"
+import { canLogIn, describe } from "./Profiles.js"
+import { type ConnectionSetting, SettingsError } from "./Settings.js"
+import { makeTenants, patternOf } from "./Tenants.js"
 
 /** Builds the source of each declared connection, and finds the one of a key: the exact name first, then the first pattern. */
 export const makeSources = Effect.fnUntraced(function* (
@@ -21,101 +16,67 @@ export const makeSources = Effect.fnUntraced(function* (
   bound: (pattern: string, most: number) => Admit
 ) {
   const exact = new Map<string, TokenSource>()
-  const patterns: Array<readonly [pattern: string, source: TokenSource, admit: Admit]> = []
+  const patterns: Array<(key: string) => Option.Option<Effect.Effect<TokenSource, NoSource>>> = []
   for (const [at, connection] of connections.entries()) {
     const setting = `connections[${at}]`
-    const source = yield* sourceAt(at, connection)
-    const makesRows = connection.key.includes("*") && source.login !== undefined
+    const pattern = patternOf(connection)
+    const { of, sample } = yield* sourcesAt(at, connection)
+    const makesRows = pattern.includes("*") && canLogIn(connection)
     if (connection.maxKeys !== undefined && !makesRows) {
       const problem = "it bounds the keys of a pattern whose connection can log in; leave it out here"
       return yield* new SettingsError({ setting: `${setting}.maxKeys`, problem })
     }
-    const admit = makesRows ? bound(connection.key, connection.maxKeys ?? MOST_KEYS) : () => Effect.void
-    if (connection.key.includes("*")) patterns.push([connection.key, source, admit])
-    else if (exact.has(connection.key)) {
+    const admit = makesRows ? bound(pattern, connection.maxKeys ?? MOST_KEYS) : () => Effect.void
+    if (pattern.includes("*")) {
+      patterns.push((key) =>
+        Option.map(matches(pattern, key) ? of(key) : Option.none(), (source) => Effect.zipRight(admit(key), source))
+      )
+    } else if (exact.has(pattern)) {
       return yield* new SettingsError({ setting: `${setting}.key`, problem: "another connection has this key" })
-    } else exact.set(connection.key, source)
+    } else if (sample !== undefined) exact.set(pattern, sample)
   }
   return (key: string): Effect.Effect<TokenSource, NoSource> => {
     const known = exact.get(key)
     if (known !== undefined) return Effect.succeed(known)
-    const [, source, admit] = patterns.find(([pattern]) => matches(pattern, key)) ?? []
-    return source === undefined || admit === undefined
-      ? new NoSource({ key, detail: "no connection is declared for it" })
-      : Effect.as(admit(key), source)
+    for (const find of patterns) {
+      const found = find(key)
+      if (Option.isSome(found)) return found.value
+    }
+    return new NoSource({ key, detail: "no connection is declared for it" })
   }
 })
 
-/** The source of the connection that is declared at `at`. */
-export const sourceAt = (at: number, connection: ConnectionSetting) =>
-  named(`connections[${at}]`, sourceOf(`connections[${at}]`, connection))
-
-const sourceOf = (
-  setting: string,
-  connection: ConnectionSetting
-): Effect.Effect<TokenSource, InvalidOption | SettingsError, HttpClient.HttpClient> =>
-  Effect.gen(function* () {
-    const { clientSecret: place, key: _key, limits: given, maxKeys: _maxKeys, ...rest } = connection
-    const clientSecret = place === undefined ? undefined : yield* secretAt(`${setting}.clientSecret`, place)
-    const limits = given === undefined ? undefined : yield* named(`${setting}.limits`, SourceLimits.make(given))
-    const options = { ...rest, ...(clientSecret === undefined ? {} : { clientSecret }), limits }
-    if (options.grant === "custom") {
-      const request = (name: "login" | "refresh" | "revoke") => {
-        const declared = options[name]
-        return declared === undefined ? Effect.succeed(undefined) : requestOf(`${setting}.${name}`, declared)
-      }
-      const [login, refresh, revoke] = [yield* request("login"), yield* request("refresh"), yield* request("revoke")]
-      const { clientId, fields: given = {}, grant: _grant, ...others } = options
-      const { expiresIn, refreshTokenExpiresIn, ...fields } = given
-      return yield* TokenEndpoint.make({
-        ...{ ...others, ...{ login, refresh, revoke }, fields },
-        ...(clientId === undefined ? {} : { clientId }),
-        ...(expiresIn === undefined ? {} : { expiry: Expiry.seconds(expiresIn) }),
-        ...(refreshTokenExpiresIn === undefined ? {} : { refreshExpiry: Expiry.seconds(refreshTokenExpiresIn) })
+/**
+ * The sources of the connection that is declared at `at`: one for all of its keys, which is the `sample`; or, where its keys
+ * name the tenant, one for each tenant.
+ */
+export const sourcesAt = Effect.fnUntraced(function* (at: number, connection: ConnectionSetting) {
+  const setting = `connections[${at}]`
+  if (!("profile" in connection) && connection.grant === "custom" && !connection.login && !connection.refresh) {
+    return yield* new SettingsError({ setting, problem: "expected a login, a refresh, or both" })
+  }
+  const http = yield* HttpClient.HttpClient
+  const { profile, secrets, settingOf } = yield* describe(setting, connection)
+  const { find, isFromKey, samples } = yield* makeTenants(setting, connection, profile)
+  const inputs = yield* inputsOf(setting, connection, secrets)
+  const made = (tenant: Readonly<Record<string, string>>) =>
+    fromProfile(profile, Object.keys(tenant).length === 0 ? inputs : { ...inputs, tenant }).pipe(
+      Effect.provideService(HttpClient.HttpClient, http),
+      Effect.mapError(({ expected, option }) => {
+        const name = option === "source" ? setting : `${setting}.${settingOf(option)}`
+        return new SettingsError({ setting: name, problem: `expected ${expected}` })
       })
-    }
-    const { grant, ...declared } = options
-    for (const part of ["parameters", "headers"] as const) {
-      for (const [name, value] of Object.entries(declared[part] ?? {})) {
-        if (!isPlace(value)) continue
-        const problem = 'no secret can stand here, so none is looked up; a connection with "grant": "custom" takes some'
-        return yield* new SettingsError({ setting: `${setting}.${part}.${name}`, problem })
-      }
-    }
-    return yield* grant === "refresh_token" ? OAuth2.refreshToken(declared) : OAuth2.clientCredentials(declared)
-  })
-
-/** An option that cannot work, told by the setting it comes from; what is no option of its own is the whole setting. */
-const named = <A, R>(setting: string, effect: Effect.Effect<A, InvalidOption | SettingsError, R>) =>
-  Effect.catchTag(effect, "InvalidOption", ({ expected, option }) => {
-    const name = option === "source" ? setting : `${setting}.${option}`
-    return Effect.fail(new SettingsError({ setting: name, problem: `expected ${expected}` }))
-  })
-
-const requestOf = Effect.fnUntraced(function* (setting: string, request: typeof CustomRequest.Type) {
-  const fields = (part: "headers" | "query" | "form" | "json") => {
-    const given = request[part]
-    if (given === undefined) return Effect.succeed(undefined)
-    return Effect.all(Record.map(given, (value, name) => fieldOf(`${setting}.${part}.${name}`, value)))
-  }
-  const declared: TokenEndpoint.EndpointRequest = {
-    url: request.url,
-    method: request.method,
-    headers: yield* fields("headers"),
-    query: yield* fields("query"),
-    form: yield* fields("form"),
-    json: yield* fields("json")
-  }
-  return declared
+    )
+  // What cannot work shows at the start, and not at the first key.
+  const [first] = samples
+  const sample = first === undefined ? undefined : yield* made(first)
+  const of = (key: string): Option.Option<Effect.Effect<TokenSource, NoSource>> =>
+    sample !== undefined && !isFromKey
+      ? Option.some(Effect.succeed(sample))
+      : Option.map(find(key), (tenant) =>
+          Effect.mapError(made(tenant), ({ message }) => new NoSource({ key, detail: message }))
+        )
+  return { of, sample: isFromKey ? undefined : sample, isStandard: profile.token !== undefined }
 })
-
-const fieldOf = (setting: string, value: string): Effect.Effect<TokenEndpoint.Field, SettingsError> =>
-  value === "{refreshToken}"
-    ? Effect.succeed(TokenEndpoint.refreshToken)
-    : value === "{accessToken}"
-      ? Effect.succeed(TokenEndpoint.accessToken)
-      : isPlace(value)
-        ? secretAt(setting, value)
-        : Effect.succeed(value)
 
 const MOST_KEYS = 1_000
