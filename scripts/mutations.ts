@@ -603,8 +603,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "ask as much of a slow store as of a quick one",
     file: concurrency,
-    find: "limit = Math.max(LEAST, limit / 2)",
-    replace: "limit = MOST",
+    find: "this.limit = Math.max(LEAST, this.limit / 2)",
+    replace: "this.limit = MOST",
     test: ["packages/core/test/Overload.test.ts", "has refreshed all"]
   },
   {

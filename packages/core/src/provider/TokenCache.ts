@@ -88,11 +88,12 @@ export interface TokenEngine {
 export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
   yield* register
   const policy = yield* resolved(given ?? RefreshPolicy.make())
-  const availability = watched(yield* tokenStore)
+  const kept = yield* tokenStore
+  const availability = watched(kept)
   const { store } = availability
   const pubsub = yield* PubSub.sliding<TokenEvent | undefined>(EVENTS)
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
-  const limit = makeConcurrencyLimit(Duration.toMillis(policy.lease) / 3)
+  const limit = makeConcurrencyLimit(kept, Duration.toMillis(policy.lease) / 3)
   const protocol = makeProtocol(availability, limit, policy, emit)
   const entries = new Map<string, Entry>()
   const renewals = makeRenewals(entries, yield* Effect.clock)

@@ -1,9 +1,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { TokenStoreError } from "../model/TokenError.js"
+import type { TokenStore } from "../store/TokenStore.js"
 import { elapsed, type Instant, instant } from "./Lease.js"
 
-/** How many calls that begin a refresh may be under way at the store: as many as it answers in time. */
+/** How many calls that begin a refresh may be under way at a store: as many as it answers in time. */
 export interface ConcurrencyLimit {
   /** Runs `call` once there is room for it; fails where there is none for as long as a call may take. */
   readonly run: <A>(call: Effect.Effect<A, TokenStoreError>) => Effect.Effect<A, TokenStoreError>
@@ -12,70 +13,86 @@ export interface ConcurrencyLimit {
 }
 
 /**
- * The limit grows by one with each round of calls that the store answers within `soon` (milliseconds), and is halved by
- * one that it does not. Without it, a store that can do less than is asked of it would answer every call after the lease
- * that it gives has run out, and nothing would ever be refreshed. What a holder of a lease calls takes no part in it.
+ * One limit for all that this process asks of `store`. It grows by one with each round of calls that the store answers
+ * within `soon` (milliseconds), and is halved by one that it does not. Without it, a store that can do less than is asked
+ * of it would answer every call after the lease that it gives has run out, and nothing would ever be refreshed. What a
+ * holder of a lease calls takes no part in it.
  */
-export const makeConcurrencyLimit = (soon: number): ConcurrencyLimit => {
-  const waiting = new Set<Call>()
-  let limit = MOST
-  let running = 0
-  /** When the limit was halved last: a call that began before says nothing of it as it is now. */
-  let halvedAt: bigint | undefined
-
-  const admit = () => {
-    for (const call of waiting) {
-      if (running >= limit) return
-      waiting.delete(call)
-      call.isRunning = true
-      running++
-      call.end?.(Effect.void)
-    }
-  }
-
-  const leave = (call: Call) => {
-    waiting.delete(call)
-    if (call.isRunning) running--
-    admit()
-  }
-
-  const answered = (began: Instant, isAway: boolean) =>
-    Effect.map(instant, (now) => {
-      if (!isAway && elapsed(began, now) <= soon) limit = Math.min(MOST, limit + 1 / limit)
-      else if (halvedAt === undefined || began.steady >= halvedAt) {
-        limit = Math.max(LEAST, limit / 2)
-        halvedAt = now.steady
-      }
-    })
+export const makeConcurrencyLimit = (store: TokenStore["Type"], soon: number): ConcurrencyLimit => {
+  const load = loads.get(store) ?? new Load()
+  loads.set(store, load)
+  const own = new Set<Call>()
 
   const run = <A>(call: Effect.Effect<A, TokenStoreError>) =>
     Effect.suspend(() => {
-      const own: Call = { isRunning: false, end: undefined }
-      waiting.add(own)
-      admit()
+      const one: Call = { isRunning: false, end: undefined }
+      load.enter(one)
       const room = Effect.async<void, TokenStoreError>((resume) => {
-        if (own.isRunning) resume(Effect.void)
-        else own.end = resume
-      }).pipe(Effect.timeoutFail({ duration: PATIENCE, onTimeout: () => full("more is asked of it than it can do") }))
+        own.add(one)
+        one.end = resume
+        if (one.isRunning) resume(Effect.void)
+      }).pipe(
+        Effect.timeoutFail({ duration: PATIENCE, onTimeout: () => away("more is asked of it than it can do") }),
+        Effect.ensuring(Effect.sync(() => own.delete(one)))
+      )
       const timed = Effect.flatMap(instant, (began) =>
         Effect.tapBoth(call, {
-          onFailure: ({ reason }) => answered(began, reason === "unreachable"),
-          onSuccess: () => answered(began, false)
+          onFailure: ({ reason }) => load.answered(began, soon, reason !== "unreachable"),
+          onSuccess: () => load.answered(began, soon, true)
         })
       )
-      const whole = own.isRunning ? timed : Effect.zipRight(room, timed)
       return Effect.ensuring(
-        whole,
-        Effect.sync(() => leave(own))
+        one.isRunning ? timed : Effect.zipRight(room, timed),
+        Effect.sync(() => load.leave(one))
       )
     })
 
   const close = Effect.sync(() => {
-    for (const { end } of waiting) end?.(full("the provider closes"))
-    waiting.clear()
+    for (const { end } of own) end?.(away("the provider closes"))
   })
 
   return { run, close }
+}
+
+/** What is under way at one store, and what waits for that. */
+class Load {
+  private readonly waiting = new Set<Call>()
+  private limit = MOST
+  private running = 0
+  /** When the limit was halved last: a call that began before says nothing of it as it is now. */
+  private halvedAt: bigint | undefined
+
+  enter(call: Call): void {
+    this.waiting.add(call)
+    this.admit()
+  }
+
+  leave(call: Call): void {
+    this.waiting.delete(call)
+    if (call.isRunning) this.running--
+    this.admit()
+  }
+
+  /** Takes note that a call came to its end, with an answer or without, and that it should have within `soon`. */
+  answered(began: Instant, soon: number, hasAnswer: boolean): Effect.Effect<void> {
+    return Effect.map(instant, (now) => {
+      if (hasAnswer && elapsed(began, now) <= soon) this.limit = Math.min(MOST, this.limit + 1 / this.limit)
+      else if (this.halvedAt === undefined || began.steady >= this.halvedAt) {
+        this.limit = Math.max(LEAST, this.limit / 2)
+        this.halvedAt = now.steady
+      }
+    })
+  }
+
+  private admit(): void {
+    for (const call of this.waiting) {
+      if (this.running >= this.limit) return
+      this.waiting.delete(call)
+      call.isRunning = true
+      this.running++
+      call.end?.(Effect.void)
+    }
+  }
 }
 
 interface Call {
@@ -83,7 +100,8 @@ interface Call {
   end: ((outcome: Effect.Effect<void, TokenStoreError>) => void) | undefined
 }
 
-const full = (detail: string) => new TokenStoreError({ reason: "unreachable", detail })
+const loads = new WeakMap<TokenStore["Type"], Load>()
+const away = (detail: string) => new TokenStoreError({ reason: "unreachable", detail })
 
 const MOST = 64
 const LEAST = 2
