@@ -32,13 +32,17 @@ export const makeConcurrencyLimit = (store: TokenStore["Type"], soon: number): C
         one.end = resume
         if (one.isRunning) resume(Effect.void)
       }).pipe(
-        Effect.timeoutFail({ duration: PATIENCE, onTimeout: () => away("more is asked of it than it can do") }),
+        Effect.timeoutFail({
+          duration: PATIENCE,
+          onTimeout: () => away(load.trouble ?? "more is asked of it than it can do")
+        }),
         Effect.ensuring(Effect.sync(() => own.delete(one)))
       )
       const timed = Effect.flatMap(instant, (began) =>
         Effect.tapBoth(call, {
-          onFailure: ({ reason }) => load.answered(began, soon, reason !== "unreachable"),
-          onSuccess: () => load.answered(began, soon, true)
+          onFailure: ({ detail, reason }) =>
+            reason === "unreachable" ? load.ended(began, soon, detail ?? reason) : load.ended(began, soon, undefined),
+          onSuccess: () => load.ended(began, soon, undefined)
         })
       )
       return Effect.ensuring(
@@ -56,6 +60,8 @@ export const makeConcurrencyLimit = (store: TokenStore["Type"], soon: number): C
 
 /** What is under way at one store, and what waits for that. */
 class Load {
+  /** Why the last call had no answer, if it had none. */
+  trouble: string | undefined
   private readonly waiting = new Set<Call>()
   private limit = MOST
   private running = 0
@@ -73,10 +79,11 @@ class Load {
     this.admit()
   }
 
-  /** Takes note that a call came to its end, with an answer or without, and that it should have within `soon`. */
-  answered(began: Instant, soon: number, hasAnswer: boolean): Effect.Effect<void> {
+  /** Takes note of how a call ended that should have had an answer within `soon`, and of why it has none. */
+  ended(began: Instant, soon: number, trouble: string | undefined): Effect.Effect<void> {
     return Effect.map(instant, (now) => {
-      if (hasAnswer && elapsed(began, now) <= soon) this.limit = Math.min(MOST, this.limit + 1 / this.limit)
+      this.trouble = trouble
+      if (trouble === undefined && elapsed(began, now) <= soon) this.limit = Math.min(MOST, this.limit + 1 / this.limit)
       else if (this.halvedAt === undefined || began.steady >= this.halvedAt) {
         this.limit = Math.max(LEAST, this.limit / 2)
         this.halvedAt = now.steady
