@@ -1,6 +1,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import {
   ClientRejected,
+  type DurationOption,
   GrantRejected,
   type InvalidOption,
   OAuth2,
@@ -54,7 +55,8 @@ export const grantAfter = ({ client, discovery, resource, scope }: PendingLogin)
  */
 export const grantSource = (
   logins: LoginStore,
-  client: Client | undefined
+  client: Client | undefined,
+  replayWindow: DurationOption | undefined
 ): Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient> =>
   Effect.flatMap(HttpClient.HttpClient, (http) => {
     const secretOf = Effect.fnUntraced(function* ({ authentication, clientId }: Grant) {
@@ -85,6 +87,7 @@ export const grantSource = (
         : Effect.void
     return TokenSource.make({
       fenced: true,
+      replayWindow,
       refresh: (current, newer) =>
         Effect.flatMap(sourceOf(current), ({ clientId, source }) =>
           source.refresh === undefined

@@ -1,7 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type * as HttpClient from "@effect/platform/HttpClient"
-import { InvalidOption, type RefreshPolicy, TokenClient, TokenStore, TokenStoreError } from "@evertoken/core"
-import { type Checks, endpoint, func, kind, must, problemOf, required, text } from "@evertoken/core/options"
+import {
+  type DurationOption,
+  type InvalidOption,
+  type RefreshPolicy,
+  TokenClient,
+  TokenStore,
+  TokenStoreError
+} from "@evertoken/core"
+import { type Checks, duration, endpoint, func, kind, must, problemOf, required, text } from "@evertoken/core/options"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -48,6 +55,12 @@ export interface McpAuthOptions<E = never, E2 = never> {
   /** The client, where it was registered by hand. Left out, the SDK registers one. */
   readonly client?: ClientInformation | undefined
   readonly policy?: RefreshPolicy | undefined
+  /**
+   * For how long the authorization server takes a refresh token again after its first use. With it, the answer that a
+   * killed process did not live to save is asked for again.
+   * @default "0 seconds"
+   */
+  readonly replayWindow?: DurationOption | undefined
   /**
    * What tokens are refreshed by.
    * @default FetchHttpClient.layer
@@ -96,7 +109,7 @@ export const McpAuth = {
     )
     const tokens = TokenClient.make<InvalidOption, E | E2>({
       ...{ key, policy, fetch: options.fetch, origins: [new URL(serverUrl).origin] },
-      source: grantSource(logins, client),
+      source: grantSource(logins, client, options.replayWindow),
       store: kept,
       ...(http === undefined ? {} : { http })
     })
@@ -147,6 +160,7 @@ const mcpAuthChecks = {
       Predicate.hasProperty(value, "client_id") && Predicate.isString(value.client_id) && value.client_id !== ""
   ),
   policy: () => undefined,
+  replayWindow: duration,
   http: kind("a layer, such as FetchHttpClient.layer", Layer.isLayer),
   fetch: func("a function like globalThis.fetch")
 } satisfies Checks<McpAuthOptions>
