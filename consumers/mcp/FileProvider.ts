@@ -10,12 +10,15 @@ import type {
 interface Kept {
   tokens?: StoredOAuthTokens | undefined
   client?: StoredOAuthClientInformation | undefined
-  verifier?: string | undefined
-  discovery?: OAuthDiscoveryState | undefined
 }
 
-/** The provider of the SDK's documentation, kept in a JSON file that processes share. */
+/**
+ * The provider of the SDK's documentation, whose tokens and client are kept in a JSON file that processes share. What one
+ * login needs stays with the process that began it.
+ */
 export class FileProvider implements OAuthClientProvider {
+  private verifier = ""
+  private discovery: OAuthDiscoveryState | undefined
   constructor(
     readonly path: string,
     readonly redirectUrl: string,
@@ -35,22 +38,21 @@ export class FileProvider implements OAuthClientProvider {
     this.write({ tokens })
   }
   codeVerifier() {
-    return this.read().verifier ?? ""
+    return this.verifier
   }
   saveCodeVerifier(verifier: string) {
-    this.write({ verifier })
+    this.verifier = verifier
   }
   discoveryState() {
-    return this.read().discovery
+    return this.discovery
   }
   saveDiscoveryState(discovery: OAuthDiscoveryState) {
-    this.write({ discovery })
+    this.discovery = discovery
   }
   invalidateCredentials(scope: "all" | "client" | "tokens" | "verifier" | "discovery") {
     if (scope === "all" || scope === "client") this.write({ client: undefined })
     if (scope === "all" || scope === "tokens") this.write({ tokens: undefined })
-    if (scope === "all" || scope === "verifier") this.write({ verifier: undefined })
-    if (scope === "all" || scope === "discovery") this.write({ discovery: undefined })
+    if (scope === "all" || scope === "discovery") this.discovery = undefined
   }
 
   private read(): Kept {

@@ -58,6 +58,9 @@ export const night = async (options: NightOptions): Promise<ReadonlyArray<Outcom
   }
 }
 
+/** How many processes start at once. */
+const STARTING = 3
+
 const runSide = async (
   side: SideName,
   options: NightOptions,
@@ -109,7 +112,7 @@ const runSide = async (
   }
   const start = (at: number): Caller => {
     const given = { side, url: server.url, folder, seed: options.seed * 1_000 + at, rest, replayWindow }
-    return side === "mcp-remote" ? startRemote(given, at, hear) : startCaller({ ...given, side }, program, hear)
+    return side === "mcp-remote" ? startRemote(given, hear) : startCaller({ ...given, side }, program, hear)
   }
 
   // One process logs in; the others find the login.
@@ -117,13 +120,14 @@ const runSide = async (
     loggedIn = resume
   })
   const callers = [start(0)]
-  await Promise.race([login, pause(60_000).then(() => Promise.reject(new Error(`${side}: no login`)))])
+  await login
   loggedIn = () => {}
-  for (let at = 1; at < processes; at++) callers.push(start(at))
-  for (const until = Date.now() + 120_000; !callers.every(({ works }) => works) && Date.now() < until; )
-    await pause(100)
-  const late = callers.filter(({ works }) => !works).length
-  if (late > 0) console.error(`${side}: ${late} of ${processes} processes do not work yet`)
+  // A few at a time, so that none waits for a core for longer than an SDK waits for an answer.
+  while (callers.length < processes) {
+    callers.push(start(callers.length))
+    while (callers.filter(({ works }) => !works).length >= STARTING) await pause(50)
+  }
+  while (!callers.every(({ works }) => works)) await pause(50)
   counts = true
   // Refresh tokens are spent for a second before the answer comes: time enough to be killed in between.
   if (options.kills > 0) await Effect.runPromise(authority.break(slowAnswer("1 second")))
@@ -156,7 +160,8 @@ const startCaller = (
   hear: (caller: Caller) => (said: Said) => void
 ): Caller => {
   const child: ChildProcess = spawn(process.execPath, [program, JSON.stringify(options)], {
-    stdio: ["pipe", "pipe", "inherit"]
+    // The SDK warns of each login that it loses.
+    stdio: ["pipe", "pipe", options.side === "sdk" ? "ignore" : "inherit"]
   })
   const caller: Caller = {
     works: false,

@@ -27,11 +27,8 @@ const auth =
         login: { redirectUrl, clientMetadata: metadata, redirectToAuthorization: show }
       })
     : undefined
-const transport = () =>
-  new StreamableHTTPClientTransport(
-    url,
-    auth ?? { authProvider: new FileProvider(`${options.folder}/logins.json`, redirectUrl, metadata, show) }
-  )
+const file = new FileProvider(`${options.folder}/logins.json`, redirectUrl, metadata, show)
+const transport = () => new StreamableHTTPClientTransport(url, auth ?? { authProvider: file })
 
 let current = transport()
 let client: Client | undefined

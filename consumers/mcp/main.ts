@@ -9,7 +9,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "5" },
     processes: { type: "string", default: "24" },
     lifetime: { type: "string", default: "20" },
-    rest: { type: "string", default: "4" },
+    rest: { type: "string", default: "8" },
     seed: { type: "string", default: "1" },
     sides: { type: "string", default: "evertoken,sdk,mcp-remote" }
   }

@@ -1,6 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertEquals } from "@effect/vitest/utils"
-import { type NoSource, type TokenError, TokenProvider, TokenProviders, TokenSet, TokenSource } from "@evertoken/core"
+import {
+  type NoSource,
+  type TokenError,
+  TokenProvider,
+  TokenProviders,
+  TokenSet,
+  TokenSource,
+  TokenStore
+} from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Exit, Fiber, Redacted, Scope, Stream, TestClock } from "effect"
 
@@ -78,6 +86,24 @@ describe("P10: a handle that is older than its entry", () => {
       assertEquals((yield* newer.get).value, Redacted.make("second"))
     }).pipe(Effect.provide(MemoryTokenStore.layer))
   )
+})
+
+describe("a store that tells of no changes", () => {
+  it("starts no timer while a provider listens to it, so that a program ends by itself", async () => {
+    const { changes: _, ...backend } = Effect.runSync(MemoryTokenStore.backend())
+    const { setInterval } = globalThis
+    let timers = 0
+    const counted = (...args: Parameters<typeof setInterval>) => {
+      timers++
+      return setInterval(...args)
+    }
+    Object.assign(globalThis, { setInterval: counted })
+    const listening = Effect.runFork(Stream.runDrain(TokenStore.make(backend).changes))
+    await new Promise((resume) => setImmediate(resume))
+    Object.assign(globalThis, { setInterval })
+    await Effect.runPromise(Fiber.interrupt(listening))
+    assert.strictEqual(timers, 0)
+  })
 })
 
 describe("P7: repairs of refused tokens", () => {

@@ -52,6 +52,7 @@ describe("McpAuth", () => {
       w.server.log.map(({ by, client, outcome, presented }) => ({ by, client, outcome, presented })),
       [{ by: "refresh", client: "app", outcome: "ok", presented: "refresh-1" }]
     )
+    assert.strictEqual(w.forms.at(-1)?.get("resource"), "https://mcp.example.com/mcp")
   })
 
   it("loses no refresh token to an SDK that saves what it read, to add the issuer", async () => {

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto"
+import { HttpClient } from "@effect/platform"
 import { TokenStore } from "@evertoken/core"
 import type { StoredRow, TokenStoreBackend } from "@evertoken/core/store"
 import { FakeAuthorizationServer } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import { McpAuth, type McpAuthOptions } from "../src/index.js"
 
 /** An authorization server, a store that any number of "processes" share, and an MCP server that takes its tokens. */
@@ -12,6 +13,16 @@ export const world = (clients?: Readonly<Record<string, string | undefined>>) =>
   const backend: TokenStoreBackend = Effect.runSync(MemoryTokenStore.backend())
   /** Each process has a store of its own on what they share. */
   const store = Layer.sync(TokenStore, () => TokenStore.make(backend))
+  const forms: Array<URLSearchParams> = []
+  /** Reaches the authorization server, and notes the form of each request. */
+  const http = Layer.map(server.layer, (context) => {
+    const noted = HttpClient.tapRequest(Context.get(context, HttpClient.HttpClient), ({ body }) =>
+      Effect.sync(() => {
+        if (body._tag === "Uint8Array") forms.push(new URLSearchParams(new TextDecoder().decode(body.body)))
+      })
+    )
+    return Context.make(HttpClient.HttpClient, noted)
+  })
   const pages: Array<URL> = []
   const sent: Array<string | null> = []
   /** The MCP server: it takes what the authorization server takes. */
@@ -26,7 +37,7 @@ export const world = (clients?: Readonly<Record<string, string | undefined>>) =>
       key: "k",
       serverUrl: "https://mcp.example.com/mcp",
       store,
-      http: server.layer,
+      http,
       fetch: api,
       login: {
         redirectUrl: "http://127.0.0.1/callback",
@@ -37,7 +48,7 @@ export const world = (clients?: Readonly<Record<string, string | undefined>>) =>
     })
   const row = (key: string): Promise<StoredRow | undefined> =>
     Effect.runPromise(Effect.orDie(Effect.map(backend.load(key), ({ row }) => row)))
-  return { server, backend, store, pages, sent, process, row }
+  return { server, backend, forms, pages, sent, process, row }
 }
 
 type World = ReturnType<typeof world>

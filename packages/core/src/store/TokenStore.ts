@@ -203,7 +203,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
           })
         )
       }),
-      changes: backend.changes ?? Stream.never
+      changes: backend.changes ?? SILENCE
     }
   }
 }
@@ -422,6 +422,9 @@ export const isKey = (key: string): boolean =>
 
 const counted = ({ reason }: TokenStoreError) =>
   Effect.when(Metric.increment(storeErrors), () => reason === "unreachable")
+
+/** No hints, ever. `Stream.never` has a timer, which keeps a process alive. */
+const SILENCE: Stream.Stream<never> = Stream.fromEffect(Effect.async<never>(() => {}))
 
 /** A ciphertext as `TokenCipher` writes it (RFC 7516 section 7.1). */
 const SEALED = /^eyJ[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
