@@ -563,7 +563,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "prove with the nonce of another answer",
-    file: "packages/core/src/http/UnauthorizedRetry.ts",
+    file: "packages/core/src/http/TokenAttempt.ts",
     find: 'const asked = judged.response.headers["dpop-nonce"] ?? nonces.get(origin)',
     replace: "const asked = nonces.get(origin)",
     test: ["packages/core/test/TokenHttpClient.dpop.test.ts", "nonce of its own answer"]

@@ -1,3 +1,5 @@
+// Longer than 200 lines: the control of one server: options and verbs.
+
 import { spawn as spawnProcess } from "node:child_process"
 import { createRequire } from "node:module"
 import { createInterface } from "node:readline"

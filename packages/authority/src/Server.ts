@@ -1,3 +1,5 @@
+// Longer than 200 lines: one server with all its routes.
+
 import { once } from "node:events"
 import { createServer, type IncomingMessage } from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"

@@ -1,3 +1,5 @@
+// Longer than 200 lines: the service's API is one value; handlers and documentation are made of it.
+
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"

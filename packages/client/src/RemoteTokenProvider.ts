@@ -1,3 +1,5 @@
+// Longer than 200 lines: one provider, whose calls share a client and the meaning of its errors.
+
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 
 const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8")
@@ -42,5 +42,18 @@ describe("the documentation", () => {
       const allowed = rooms.map((glob: string) => `\`${glob.slice("!../".length, -"/**".length)}\``)
       assert.include(page, `| \`${room}/\` | ${allowed.join(" ") || "nothing"} |`)
     }
+  })
+
+  it("of a long file says why it is one", () => {
+    const packages = new URL("../../", import.meta.url)
+    const sources = readdirSync(packages, { recursive: true, encoding: "utf8" }).filter((path) =>
+      /^[\w-]+\/src\/.*\.ts$/.test(path)
+    )
+    assert.isAbove(sources.length, 150)
+    const long = sources.filter((path) => read(`packages/${path}`).split("\n").length > 201)
+    assert.deepStrictEqual(
+      long.filter((path) => !read(`packages/${path}`).slice(0, 500).includes("// Longer than 200 lines: ")),
+      []
+    )
   })
 })

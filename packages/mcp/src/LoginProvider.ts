@@ -1,3 +1,5 @@
+// Longer than 200 lines: an SDK's interface, whose members share the login that is under way.
+
 import { type AccessToken, type TokenClient, TokenSet } from "@evertoken/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -1,3 +1,5 @@
+// Longer than 200 lines: one feed, in three ways that replace each other while it runs.
+
 import { SqlClient, type SqlError } from "@effect/sql"
 import type { TokenChange } from "@evertoken/core/store"
 import * as Data from "effect/Data"

@@ -1,3 +1,5 @@
+// Longer than 200 lines: one call with all its attempts.
+
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"

@@ -1,3 +1,5 @@
+// Longer than 200 lines: each kind of option has its check here, so that all say the same of a mistake.
+
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,3 +1,5 @@
+// Longer than 200 lines: all that callers switch on.
+
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 

@@ -1,3 +1,5 @@
+// Longer than 200 lines: one record: fields, options, JSON and what is reckoned with them.
+
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"

@@ -1,6 +1,7 @@
 // model/: The words of the design: values, errors, events, options.
 // May import no other room.
 // Must not know of stores, HTTP, the protocol.
+// Longer than 200 lines: a source is its options, traits and checks, each documented where it is declared.
 
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

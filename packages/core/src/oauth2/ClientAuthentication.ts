@@ -1,3 +1,5 @@
+// Longer than 200 lines: the ways of one proof, which fall back on each other.
+
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"

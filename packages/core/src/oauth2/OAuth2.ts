@@ -1,6 +1,7 @@
 // oauth2/: Token sources: how tokens are asked for, by RFC 6749 and its kin.
 // May import transport/ and model/.
 // Must not know of rows, leases and providers.
+// Longer than 200 lines: one function a grant, with its options beside it.
 
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Duration from "effect/Duration"

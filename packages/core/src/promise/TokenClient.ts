@@ -1,6 +1,7 @@
 // promise/: The same for code without Effect: promises and `fetch`.
 // May import http/, provider/, store/ and model/.
 // Must not know of the protocol, and grants.
+// Longer than 200 lines: half of it is what its members promise.
 
 /// <reference lib="esnext.disposable" preserve="true" />
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"

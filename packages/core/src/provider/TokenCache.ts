@@ -1,3 +1,5 @@
+// Longer than 200 lines: the state of all keys has one owner, and what changes it stands together.
+
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -32,7 +34,8 @@ import { freshness } from "../refresh/Freshness.js"
 import { type Halt, haltOf, isForgotten, tooLong } from "../refresh/RefreshFailure.js"
 import { makeProtocol } from "../refresh/RefreshProtocol.js"
 import { watched } from "../refresh/StoreAvailability.js"
-import { type TokenRecord, TokenStore } from "../store/TokenStore.js"
+import { TokenStore } from "../store/TokenStore.js"
+import { type TokenRecord } from "../store/TokenStoreBackend.js"
 import { type Entry, hint, isHalted, makeEntry, ring, takeRepair } from "./CacheEntry.js"
 import { makeRenewals } from "./RenewalTimer.js"
 import { Flight } from "./SingleFlight.js"

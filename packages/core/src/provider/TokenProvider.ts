@@ -1,6 +1,7 @@
 // provider/: Hands out tokens: memory, one refresh for all callers, timers.
 // May import refresh/, store/ and model/.
 // Must not know of requests that carry a token.
+// Longer than 200 lines: half of it is what its members promise.
 
 import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"

@@ -3,7 +3,8 @@ import * as Duration from "effect/Duration"
 import { ReauthorizationRequired, RefreshInDoubt, TokenEndpointError, type TokenError } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
-import type { Failure, TokenRecord } from "../store/TokenStore.js"
+import type { Failure } from "../store/Failure.js"
+import type { TokenRecord } from "../store/TokenStoreBackend.js"
 import { remembered } from "./Outcome.js"
 
 /** What to do about the tokens of a key, by docs/protocol.md. Instants are epoch milliseconds. */

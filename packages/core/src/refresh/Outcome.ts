@@ -7,7 +7,8 @@ import {
   TokenSourceDefect
 } from "../model/TokenError.js"
 import type { SourceError } from "../model/TokenSource.js"
-import type { Failure, TokenRecord } from "../store/TokenStore.js"
+import type { Failure } from "../store/Failure.js"
+import type { TokenRecord } from "../store/TokenStoreBackend.js"
 
 /** What a row says of a request that brought no tokens (docs/protocol.md, steps 7 to 9). */
 export interface FailedRequest {

@@ -1,6 +1,7 @@
 // refresh/: The refresh protocol, docs/protocol.md: one request for one key among all processes.
 // May import store/ and model/.
 // Must not know of OAuth, HTTP, timers, callers.
+// Longer than 200 lines: the loop of the protocol, in one closure over what its steps share.
 
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -12,7 +13,7 @@ import { TokenEndpointError, type TokenError, TokenStoreError } from "../model/T
 import { TokenEvent } from "../model/TokenEvent.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import { within } from "../model/Within.js"
-import type { Failure } from "../store/TokenStore.js"
+import type { Failure } from "../store/Failure.js"
 import type { ConcurrencyLimit } from "./ConcurrencyLimit.js"
 import { type Current, newOwner, type Slot, timedRow } from "./Connection.js"
 import { type Decision, decide, type Plan, type Row } from "./Decision.js"

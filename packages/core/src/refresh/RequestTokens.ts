@@ -14,7 +14,7 @@ import { ClientRejected, GrantRejected, TokenEndpointError, TokenSourceDefect } 
 import { refreshDuration, refreshes } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
 import { isSourceError, type SourceError, type TokenSource } from "../model/TokenSource.js"
-import type { Failure } from "../store/TokenStore.js"
+import type { Failure } from "../store/Failure.js"
 import { instant, type Lease } from "./Lease.js"
 import { isInDoubt } from "./Outcome.js"
 

@@ -2,7 +2,8 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { TokenStoreError } from "../model/TokenError.js"
-import type { TokenRecord, TokenStore } from "../store/TokenStore.js"
+import type { TokenStore } from "../store/TokenStore.js"
+import type { TokenRecord } from "../store/TokenStoreBackend.js"
 import { elapsed, type Instant, instant } from "./Lease.js"
 
 /** A store as one process sees it, and whether its leases can be believed. */

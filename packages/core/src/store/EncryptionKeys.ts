@@ -1,3 +1,5 @@
+// Longer than 200 lines: keys at hand and keys of a service, which one cipher takes for the same.
+
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"

@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { TokenStoreError } from "../model/TokenError.js"
 import { TokenSet } from "../model/TokenSet.js"
-import type { StoredRow } from "./TokenStore.js"
+import type { StoredRow } from "./TokenStoreBackend.js"
 
 /** A row as far as its numbers are numbers; none where its generation cannot be counted on from. */
 export const checkedRow = (row: StoredRow): StoredRow | undefined =>

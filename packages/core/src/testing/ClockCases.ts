@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { TokenChange, TokenStoreBackend } from "../store/TokenStore.js"
+import type { TokenChange, TokenStoreBackend } from "../store/TokenStoreBackend.js"
 import {
   asks,
   failed,

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { TokenStoreBackend } from "../store/TokenStore.js"
+import type { TokenStoreBackend } from "../store/TokenStoreBackend.js"
 import { asks, failed, holds, kept, LONG, load, MINUTE, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What `due` promises. A due time of no or a negative wait has come already. */

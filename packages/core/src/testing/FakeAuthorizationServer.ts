@@ -1,3 +1,5 @@
+// Longer than 200 lines: one server with all its endpoints.
+
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import type { TokenChange } from "../store/TokenStore.js"
+import type { TokenChange } from "../store/TokenStoreBackend.js"
 import {
   asks,
   ContractBroken,

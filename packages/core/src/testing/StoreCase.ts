@@ -2,7 +2,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
-import type { Failed, LeaseRequest, Snapshot, StoredRow, TokenStoreBackend } from "../store/TokenStore.js"
+import type { Failed, LeaseRequest, Snapshot, StoredRow, TokenStoreBackend } from "../store/TokenStoreBackend.js"
 
 /** A sentence that a store keeps, and the test of it. */
 export interface StoreCase {

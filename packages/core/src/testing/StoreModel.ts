@@ -1,4 +1,4 @@
-import type { Committed, Failed, LeaseRequest, PutRow, Snapshot } from "../store/TokenStore.js"
+import type { Committed, Failed, LeaseRequest, PutRow, Snapshot } from "../store/TokenStoreBackend.js"
 
 /**
  * What one store has to have under its keys after each statement, kept beside it: it says where the store answers

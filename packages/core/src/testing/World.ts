@@ -1,3 +1,5 @@
+// Longer than 200 lines: what a history is played on, in one closure.
+
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

@@ -1,3 +1,5 @@
+// Longer than 200 lines: one history and the promises that are checked at each of its steps.
+
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,7 +11,8 @@ import { RefreshPolicy } from "../model/RefreshPolicy.js"
 import { TokenEndpointError } from "../model/TokenError.js"
 import type { TokenProvider } from "../provider/TokenProvider.js"
 import { TokenProviders } from "../provider/TokenProviders.js"
-import { type TokenChange, TokenStore, type TokenStoreBackend } from "../store/TokenStore.js"
+import { TokenStore } from "../store/TokenStore.js"
+import { type TokenChange, type TokenStoreBackend } from "../store/TokenStoreBackend.js"
 import { FakeTokenSource } from "./FakeTokenSource.js"
 import { ContractBroken, type StoreUnderTest } from "./StoreCase.js"
 import { StoreModel } from "./StoreModel.js"

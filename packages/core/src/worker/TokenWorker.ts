@@ -1,6 +1,7 @@
 // worker/: Refreshes what is due in the store, whether or not somebody asks.
 // May import provider/, store/ and model/.
 // Must not know of HTTP and token endpoints.
+// Longer than 200 lines: claims, places and rounds are one mechanism.
 
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -22,7 +23,8 @@ import {
   TokenProviders,
   type TokenProvidersOptions
 } from "../provider/TokenProviders.js"
-import { type TokenChange, TokenStore } from "../store/TokenStore.js"
+import { TokenStore } from "../store/TokenStore.js"
+import { type TokenChange } from "../store/TokenStoreBackend.js"
 import { type Outcome, WorkerSummary } from "./WorkerSummary.js"
 import { WorkerTally } from "./WorkerTally.js"
 

@@ -1,6 +1,7 @@
 // config/: The settings, and what they make: secrets, sources, the store.
 // May import no other room.
 // Must not know of HTTP, and who asks.
+// Longer than 200 lines: one schema of the settings file.
 
 import { ProfileRequest, unknownName } from "@evertoken/core/profile"
 import * as Duration from "effect/Duration"

@@ -1,6 +1,7 @@
 // statements/: What all databases share: the table, conditions, sessions and their conflicts.
 // May import no other room.
 // Must not know of the SQL of one database.
+// Longer than 200 lines: conditions that two dialects have word for word.
 
 import { SqlClient } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
