@@ -3,7 +3,7 @@ import { InvalidOption, Redacted, TokenStore } from "@evertoken/core"
 import { TokenCipher } from "@evertoken/core/encryption"
 import { Effect, Layer } from "effect"
 import { LoginFailed, McpAuth, TokenReplaced } from "../src/index.js"
-import { begin, finish, world } from "./sdk.js"
+import { begin, finish, prepare, world } from "./sdk.js"
 
 const caught = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -104,11 +104,10 @@ describe("McpAuth", () => {
     const w = world()
     const [one, two, third] = [w.process(), w.process(), w.process()]
     const [first, second] = await Promise.all([
-      begin(w, one, { client_id: "one", client_secret: "1" }).then(() => w.pages[0]),
-      begin(w, two, { client_id: "two", client_secret: "2" }).then(() => w.pages[1])
+      begin(w, one, { client_id: "one", client_secret: "1" }),
+      begin(w, two, { client_id: "two", client_secret: "2" })
     ])
     for (const page of [second, first]) {
-      if (page === undefined) return assert.fail("no login page")
       const { challenge, client, discovery } = await finish(w, third, page)
       assert.strictEqual(challenge, page.searchParams.get("code_challenge"))
       assert.strictEqual(client?.client_id, page.searchParams.get("client_id"))
@@ -119,8 +118,9 @@ describe("McpAuth", () => {
   it("keeps apart two logins that one process begins at once", async () => {
     const w = world()
     const auth = w.process()
-    await Promise.all([begin(w, auth), begin(w, auth)])
-    for (const page of w.pages) {
+    const pages = [await prepare(w, auth), await prepare(w, auth)]
+    for (const page of pages) await auth.authProvider.redirectToAuthorization(page)
+    for (const page of pages) {
       assert.strictEqual((await finish(w, auth, page)).challenge, page.searchParams.get("code_challenge"))
     }
   })

@@ -52,14 +52,15 @@ export const world = (clients?: Readonly<Record<string, string | undefined>>) =>
 }
 
 type World = ReturnType<typeof world>
+type Registers = { readonly client_id: string; readonly client_secret: string }
 
 let logins = 0
 
-/** What an SDK does when it gets a 401, up to the login page. `registers` is what it would be registered as. */
-export const begin = async (
-  { server, pages }: World,
+/** What an SDK does when it gets a 401, up to the address of the login page. `registers` is what it would be registered as. */
+export const prepare = async (
+  { server }: World,
   { authProvider }: McpAuth,
-  registers = { client_id: "app", client_secret: "secret" },
+  registers: Registers = { client_id: "app", client_secret: "secret" },
   scope = "read"
 ): Promise<URL> => {
   if ((await authProvider.discoveryState()) === undefined) await authProvider.saveDiscoveryState(discovered(server))
@@ -78,8 +79,14 @@ export const begin = async (
   }
   for (const [name, value] of Object.entries(parameters)) page.searchParams.set(name, value)
   await authProvider.saveCodeVerifier(verifier)
-  await authProvider.redirectToAuthorization(page)
-  return pages.at(-1) ?? page
+  return page
+}
+
+/** The same, up to the login page itself. */
+export const begin = async (world: World, auth: McpAuth, ...more: [registers?: Registers, scope?: string]) => {
+  const page = await prepare(world, auth, ...more)
+  await auth.authProvider.redirectToAuthorization(page)
+  return page
 }
 
 /** What an SDK does once the browser came back from `page`. Gives the client and the challenge that it would show. */
