@@ -126,7 +126,6 @@ const runSide = async (
   while (callers.length < processes) {
     callers.push(start(callers.length))
     while (callers.filter(({ works }) => !works).length >= STARTING) await pause(50)
-    if (process.env.DEBUG) console.error(side, callers.length, new Date().toISOString())
   }
   while (!callers.every(({ works }) => works)) await pause(50)
   counts = true
