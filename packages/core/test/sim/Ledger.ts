@@ -49,6 +49,7 @@ export class Ledger {
       refusedAt: Number.NEGATIVE_INFINITY,
       changedAt: 0,
       writtenAt: Number.NEGATIVE_INFINITY,
+      installedAt: Number.NEGATIVE_INFINITY,
       grants: 0,
       throttledUntil: 0,
       ended: []
@@ -282,12 +283,17 @@ export class Ledger {
       const forward = now.machine.clockSteps.reduce((total, { at, by }) => total + (at >= lately ? Math.abs(by) : 0), 0)
       // A row that was written later than the store's clock says tells nobody how long its tokens hold.
       const unknown = this.wasAhead(now.key, lately)
+      // Tokens that it has not got seem to have ended where the store's clock was set forward since they were written.
+      const row = this.row(now.key)
+      const unread = this.newest(now.machine, now.key) < row.generation
+      const stepped = this.storeClock(now.at) - row.writtenAt - (now.at - row.installedAt)
+      const sooner = forward + (unread ? Math.max(0, stepped) : 0)
       const ended =
         access === undefined ||
         unknown ||
         access.revoked ||
         this.rejected.has(access.value) ||
-        access.expiresAt <= now.at + forward + CLOCK_ERROR
+        access.expiresAt <= now.at + sooner + CLOCK_ERROR
       if (inWindow || (this.setup.replay === "once" && ended)) continue
       this.fail(
         this.setup.replay === "never"
@@ -371,6 +377,7 @@ export class Ledger {
     if (minted !== undefined && refresh !== minted.refresh.value) this.fail("P4: the refresh token was not kept")
     Object.assign(row, { exists: true, generation, access, refresh, lease: undefined, dead: false, changedAt: now })
     row.writtenAt = this.storeClock(now)
+    row.installedAt = now
     this.cleared(row)
     this.installed.set(access, now)
   }
@@ -404,6 +411,8 @@ export interface Row {
   changedAt: number
   /** When its tokens were written, by the store's clock. */
   writtenAt: number
+  /** When that was, in true time. */
+  installedAt: number
   grants: number
   throttledUntil: number
   /** The leases that their holders did not end. */
