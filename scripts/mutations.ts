@@ -610,8 +610,15 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "begin at the end what still waits for its turn",
     file: engine,
-    find: "return Effect.zipRight(limit.close, finished).pipe(",
-    replace: "return finished.pipe(",
+    find: "[limit.close, finished, written]",
+    replace: "[finished, written]",
     test: ["packages/core/test/Overload.test.ts", "begins nothing"]
+  },
+  {
+    name: "let the end pass a put under way",
+    file: engine,
+    find: "[limit.close, finished, written]",
+    replace: "[limit.close, finished]",
+    test: ["packages/core/test/Closing.test.ts", "the end waits"]
   }
 ]

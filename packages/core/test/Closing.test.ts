@@ -54,6 +54,40 @@ describe("P6: after the end of its scope", () => {
   )
 })
 
+it.effect("P6: the end waits for what a person did before it: a login that is put, a logout", () =>
+  Effect.gen(function* () {
+    const backend = yield* MemoryTokenStore.backend()
+    const done: Array<string> = []
+    const slow =
+      (name: string) =>
+      <A>(does: Effect.Effect<A, unknown>) =>
+        Effect.tap(Effect.delay(does, "2 seconds"), () => Effect.sync(() => done.push(name)))
+    const store = TokenStore.make({
+      ...backend,
+      put: (key, row) => slow("put")(backend.put(key, row)),
+      remove: (key) => slow("remove")(backend.remove(key))
+    })
+    const scope = yield* Scope.make()
+    const pool = yield* TokenProviders.make({ source: () => counting().source }).pipe(
+      Effect.provideService(TokenStore, store),
+      Scope.extend(scope)
+    )
+    const [mine, yours] = [yield* pool.of("mine"), yield* pool.of("yours")]
+    const putting = yield* Effect.fork(mine.put(TokenSet.make({ accessToken: "another" })))
+    const leaving = yield* Effect.fork(yours.forget)
+    yield* TestClock.adjust("1 second")
+    const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+    yield* TestClock.adjust("500 millis")
+    assert.isNull(closing.unsafePoll())
+    assert.strictEqual((yield* Effect.flip(mine.put(TokenSet.make({ accessToken: "late" }))))._tag, "ProviderClosed")
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(closing)
+    assert.deepStrictEqual(done.sort(), ["put", "remove"])
+    yield* Fiber.join(putting)
+    yield* Fiber.join(leaving)
+  })
+)
+
 it.effect("P6: a lookup under way at the end fails with an error for all who wait for it", () =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()

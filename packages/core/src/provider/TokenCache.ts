@@ -101,6 +101,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const entries = new Map<string, Entry>()
   const renewals = makeRenewals(entries, yield* Effect.clock)
   let closed = false
+  /** Held by each put and logout under way; the end takes all. */
+  const writes = Effect.unsafeMakeSemaphore(WRITES)
 
   /** Puts `current` to use in place of `start`, unless somebody has put newer tokens to use since. */
   const adopt = (entry: Entry, start: Current | undefined, found: Current) => {
@@ -275,39 +277,47 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     yield* emit(repairs ? TokenEvent.Rejected({ key, generation }) : TokenEvent.RejectionsIgnored({ key, generation }))
   })
 
-  const put = Effect.fn("TokenProvider.put")(function* (given: Entry, putting: TokenSet) {
-    const entry = standing(given)
-    const { key, removals } = entry
-    if (closed) return yield* new ProviderClosed({ key })
-    if (!putting.hasAccessToken && putting.refreshToken === undefined) {
-      return yield* new TokenStoreError({ reason: "corrupt", key, detail: "there is no token to put" })
-    }
-    entry.usedAt = yield* Clock.currentTimeMillis
-    const tokens = putting.obtained(putting.obtainedAt ?? entry.usedAt)
-    const draft = yield* timed(policy, entry, tokens, 0)
-    const generation = yield* store.put(key, tokens, yield* dueIn(entry, draft))
-    const token = AccessToken.of(tokens, generation)
-    if (!stands(entry) || entry.removals !== removals) yield* reload(key)
-    // Else what is known is newer already.
-    else if (generation > (entry.current?.token.generation ?? -1)) {
-      adopt(replace(entry, "moved"), undefined, { ...draft, token, served: Exit.succeed(token) })
-    }
-    yield* emit(TokenEvent.Put({ key, generation }))
-    return token
-  }, Effect.uninterruptible)
+  const put = Effect.fn("TokenProvider.put")(
+    function* (given: Entry, putting: TokenSet) {
+      const entry = standing(given)
+      const { key, removals } = entry
+      if (closed) return yield* new ProviderClosed({ key })
+      if (!putting.hasAccessToken && putting.refreshToken === undefined) {
+        return yield* new TokenStoreError({ reason: "corrupt", key, detail: "there is no token to put" })
+      }
+      entry.usedAt = yield* Clock.currentTimeMillis
+      const tokens = putting.obtained(putting.obtainedAt ?? entry.usedAt)
+      const draft = yield* timed(policy, entry, tokens, 0)
+      const generation = yield* store.put(key, tokens, yield* dueIn(entry, draft))
+      const token = AccessToken.of(tokens, generation)
+      if (!stands(entry) || entry.removals !== removals) yield* reload(key)
+      // Else what is known is newer already.
+      else if (generation > (entry.current?.token.generation ?? -1)) {
+        adopt(replace(entry, "moved"), undefined, { ...draft, token, served: Exit.succeed(token) })
+      }
+      yield* emit(TokenEvent.Put({ key, generation }))
+      return token
+    },
+    writes.withPermits(1),
+    Effect.uninterruptible
+  )
 
-  const forget = Effect.fn("TokenProvider.forget")(function* (given: Entry) {
-    const entry = standing(given)
-    const { key } = entry
-    if (closed) return yield* new ProviderClosed({ key })
-    const kept = yield* Effect.orElseSucceed(store.load(key), () => Option.none<TokenRecord>())
-    yield* store.remove(key)
-    const newest = newestOf(entry, Option.getOrUndefined(kept))
-    if (stands(entry)) replace(entry, "forgotten")
-    else yield* reload(key)
-    yield* emit(TokenEvent.Forgotten({ key }))
-    if (newest !== undefined) yield* protocol.revoke(entry, newest)
-  }, Effect.uninterruptible)
+  const forget = Effect.fn("TokenProvider.forget")(
+    function* (given: Entry) {
+      const entry = standing(given)
+      const { key } = entry
+      if (closed) return yield* new ProviderClosed({ key })
+      const kept = yield* Effect.orElseSucceed(store.load(key), () => Option.none<TokenRecord>())
+      yield* store.remove(key)
+      const newest = newestOf(entry, Option.getOrUndefined(kept))
+      if (stands(entry)) replace(entry, "forgotten")
+      else yield* reload(key)
+      yield* emit(TokenEvent.Forgotten({ key }))
+      if (newest !== undefined) yield* protocol.revoke(entry, newest)
+    },
+    writes.withPermits(1),
+    Effect.uninterruptible
+  )
 
   const sync = Effect.fnUntraced(function* (entry: Entry) {
     if (closed) return
@@ -397,7 +407,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       },
       { concurrency: "unbounded", discard: true }
     )
-    return Effect.zipRight(limit.close, finished).pipe(
+    const written = writes.withPermits(WRITES)(Effect.void)
+    return Effect.all([limit.close, finished, written], { discard: true }).pipe(
       Effect.disconnect,
       Effect.interruptible,
       Effect.timeout(policy.wait),
@@ -441,6 +452,7 @@ const newestOf = ({ current, unsaved }: Entry, kept: TokenRecord | undefined): T
 export const tokenStore = service(TokenStore, "a layer below that gives it, such as MemoryTokenStore.layer")
 
 const EVENTS = 1_024
+const WRITES = Number.MAX_SAFE_INTEGER
 const DEAF = Duration.toMillis("5 seconds")
 const TRUST = Duration.toMillis("1 second")
 const SOONEST = Duration.toMillis("100 millis")
