@@ -30,6 +30,8 @@ export {
   TokenClient,
   type TokenClientOptions,
   type TokenClientProviderOptions,
+  type TokenFetchInit,
+  type TokenHeaderOptions,
   type TokenRequestOptions
 } from "./promise/TokenClient.js"
 export { TokenClients } from "./promise/TokenClients.js"

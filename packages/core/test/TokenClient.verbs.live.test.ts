@@ -9,9 +9,11 @@ import {
   TokenClient,
   TokenClients,
   TokenProviders,
+  TokenRejected,
   TokenSet,
   type TokenSetOptions,
-  TokenSource
+  TokenSource,
+  Unauthorized
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect, Layer, Redacted } from "effect"
@@ -66,6 +68,41 @@ describe("TokenClient", () => {
     const error = await caught(client.header())
     assert.instanceOf(error, InvalidOption)
     assert.include(error.message, "fetch")
+  })
+
+  it("P7: is told which token was refused by its secret or a header, and takes no older one for it", async () => {
+    const { client, server } = fake()
+    const first = await client.token()
+    const { authorization = "" } = await client.header()
+    await client.reject(authorization)
+    assert.strictEqual(await client.token(), "access-2")
+    for (const older of [first, authorization, "Bearer other", ""]) await client.reject(older)
+    assert.deepStrictEqual([await client.token(), server.posts], ["access-2", 2])
+    await client.reject("access-2")
+    assert.deepStrictEqual([await client.token(), server.posts], ["access-3", 3])
+    await client.dispose()
+  })
+
+  it("P7: uses a newer token where a call says that its token was refused, and gives what else it throws", async () => {
+    const { client, server } = fake()
+    const calls: Array<number> = []
+    const only = (good: number) => async (token: AccessToken) => {
+      calls.push(token.generation)
+      if (token.generation !== good) throw new TokenRejected()
+      return `fine ${good}`
+    }
+    const { generation } = await client.get()
+    assert.strictEqual(await client.use(only(generation + 1)), `fine ${generation + 1}`)
+    assert.deepStrictEqual([calls, server.posts], [[generation, generation + 1], 2])
+    assert.instanceOf(await caught(client.use(only(-1))), Unauthorized)
+    const mine = new Error("mine")
+    const error = await caught(
+      client.use(() => {
+        throw mine
+      })
+    )
+    assert.strictEqual(error, mine)
+    await client.dispose()
   })
 
   it("peeks without waiting: nothing at first, then the token that get gives", async () => {

@@ -2,7 +2,7 @@
 
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -36,6 +36,8 @@ export interface Repair<E> {
   readonly client: HttpClient.HttpClient.With<HttpError | E>
   /** One request, as `client` makes it; `how` says what is to differ. */
   readonly send: (request: Request, how: How) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError | E>
+  /** Whether the token may go to `url`. */
+  readonly reaches: (url: string) => boolean
   /** `request` as it is sent with `token`; undefined where it takes more than a header, or gets no token. */
   readonly carrying: (request: Request, token: AccessToken) => Request | undefined
 }
@@ -221,6 +223,7 @@ export const makeRepair = <E>(
       header: header.name,
       client: HttpClient.transform(client, (plain, request) => exchange(request, {}, plain)),
       send: (request, how) => exchange(request, how, bare.execute(request)),
+      reaches: (url) => origins.has(origins.resolve(HttpClientRequest.get(url))),
       carrying: (given, token) => {
         const request = open(origins.resolve(given))
         return request && header.set(token, request)

@@ -17,8 +17,10 @@ export interface WebCall {
   readonly init: RequestInit
 }
 
+type GivenInit = { readonly [Name in keyof RequestInit]?: RequestInit[Name] | undefined }
+
 /** Takes apart what was given to `fetch`. A body inside a `Request` is cloned for each attempt. */
-export const webCall = (input: RequestInfo | URL, init: RequestInit = {}): WebCall => {
+export const webCall = (input: RequestInfo | URL, init: GivenInit = {}): WebCall => {
   const given = input instanceof Request ? input : undefined
   const asked = init.method ?? given?.method ?? "GET"
   const method = NORMALIZED.test(asked) ? asked.toUpperCase() : asked
@@ -121,7 +123,7 @@ const optionsOf = ({ cache, credentials, integrity, keepalive, redirect, referre
 })
 
 /** What of `init` is given: for `fetch`, undefined is as good as left out. */
-const present = (init: RequestInit): RequestInit =>
+const present = (init: GivenInit): RequestInit =>
   Object.fromEntries(Object.entries(init).filter(([, value]) => value !== undefined))
 
 /** The methods whose case does not matter to `fetch`. */

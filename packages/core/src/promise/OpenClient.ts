@@ -32,8 +32,11 @@ export interface OpenClient {
   readonly watch: <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal) => Promise<A>
   /** Begins to tell listeners of events. */
   readonly listen: () => void
-  /** The headers that carry `token`. */
-  readonly header: (token: AccessToken) => Effect.Effect<Readonly<Record<string, string>>, unknown>
+  /** The headers that carry `token`, to `url` if one is given: none where it may not go there. */
+  readonly header: (
+    token: AccessToken,
+    url: string | undefined
+  ) => Effect.Effect<Readonly<Record<string, string>>, unknown>
   readonly fetch: TokenClient["fetch"]
   readonly close: Effect.Effect<void>
 }
@@ -86,7 +89,8 @@ export const openClient = <E>(
       run,
       watch,
       listen,
-      header: Effect.fnUntraced(function* (token) {
+      header: Effect.fnUntraced(function* (token, url) {
+        if (url !== undefined && !(yield* repair).reaches(url)) return {}
         if (isBound(token)) return yield* new InvalidOption({ option: "header", expected: BOUND })
         const header = yield* makeHeader({ header: options.header, scheme: options.scheme })
         return yield* Effect.mapError(

@@ -35,14 +35,25 @@ export interface TokenClient {
   readonly get: (options?: TokenRequestOptions) => Promise<AccessToken>
   /** The same token's secret itself, for a library that asks for a function that gives it. Do not log it. */
   readonly token: (options?: TokenRequestOptions) => Promise<string>
-  /** The same token as headers, such as `{ authorization: "Bearer …" }`. Not for tokens that are bound to a key (DPoP). */
-  readonly header: (options?: TokenRequestOptions) => Promise<Readonly<Record<string, string>>>
+  /**
+   * The same token as headers, such as `{ authorization: "Bearer …" }`; none for a `url` outside of the declared origins.
+   * Not for tokens that are bound to a key (DPoP).
+   */
+  readonly header: (options?: TokenHeaderOptions) => Promise<Readonly<Record<string, string>>>
   /** The token that `get` would give at once; undefined where it would have to wait. */
   readonly peek: () => AccessToken | undefined
   /** A token newer than the one now current. */
   readonly refresh: () => Promise<AccessToken>
-  /** Says that the resource server refused `token`, or the one that this client gave last; the next `get` gives a newer one. */
-  readonly reject: (token?: AccessToken) => Promise<void>
+  /**
+   * Says that the resource server refused a token; the next `get` gives a newer one. Which one: an `AccessToken`, the
+   * secret, a header that carried it, or, if left out, the one that this client gave last. An older one has no effect.
+   */
+  readonly reject: (token?: AccessToken | string) => Promise<void>
+  /**
+   * Runs `call` with a token; where it throws `TokenRejected`, gets a newer token and calls again, as
+   * `policy.unauthorized` allows, then rejects with `Unauthorized`. What else it throws is given as it is.
+   */
+  readonly use: <A>(call: (token: AccessToken) => PromiseLike<A> | A) => Promise<A>
   /** Starts from tokens got elsewhere, such as by the callback of a login page. */
   readonly put: (tokens: TokenSet | TokenSetOptions) => Promise<AccessToken>
   /** Logs out: the tokens go, and the source is told where it can be. */
@@ -59,7 +70,7 @@ export interface TokenClient {
    * as `TokenHttpClient` does. A stream in `init.body` is sent once only; a `Request` is cloned for each attempt.
    * `init.minValidity` asks for a token that holds for so long, as `get` does.
    */
-  readonly fetch: (input: RequestInfo | URL, init?: RequestInit & TokenRequestOptions) => Promise<Response>
+  readonly fetch: (input: RequestInfo | URL, init?: TokenFetchInit) => Promise<Response>
   /** Calls `listener` with each event of the provider, which is built if it is not yet, until the function that it gives back is called. Throws after `dispose`. */
   readonly onEvent: (listener: (event: TokenEvent) => void) => () => void
   /** Ends everything; a refresh in flight is finished first. Calls after that fail. */
@@ -71,6 +82,17 @@ export interface TokenClient {
 export interface TokenRequestOptions {
   /** For how long the token should hold, where such a one can be had. */
   readonly minValidity?: DurationOption | undefined
+}
+
+/** What `fetch` takes besides a URL. Undefined is as good as left out. */
+export type TokenFetchInit = {
+  readonly [Name in keyof RequestInit]?: RequestInit[Name] | undefined
+} & TokenRequestOptions
+
+/** What a caller asks of headers. */
+export interface TokenHeaderOptions extends TokenRequestOptions {
+  /** Where they will go, for a library that is used for other origins too, or that follows redirects by itself. */
+  readonly url?: string | URL | undefined
 }
 
 /** What `TokenClient.make` takes beside a layer. `origins` or `baseUrl` is for `fetch`, which fails without them. */
@@ -239,14 +261,19 @@ export const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: Tok
   return {
     get,
     token: (asked) => get(asked).then(({ value }) => `${Redacted.value(value)}`),
-    header: (asked) => get(asked).then((token) => open().then(({ header, run }) => run(header(token)))),
+    header: ({ url, ...asked } = {}) =>
+      get(asked).then((token) => open().then(({ header, run }) => run(header(token, url?.toString())))),
     peek,
     refresh: () => run((provider) => provider.refresh).then(given),
     reject: (token) =>
       run((provider) => {
-        const refused = token ?? last
+        const refused = Predicate.isString(token) ? carriedBy(token, last) : (token ?? last)
         return refused === undefined ? Effect.void : provider.reject(refused)
       }),
+    use: (call) =>
+      run((provider) =>
+        provider.use((token) => Effect.tryPromise({ try: async () => call(given(token)), catch: (error) => error }))
+      ),
     put: (tokens) => run((provider) => Effect.flatMap(tokenSetOf(tokens), provider.put)),
     forget: () => run((provider) => provider.forget),
     status: () => run((provider) => provider.status),
@@ -276,6 +303,10 @@ export const makeClient = <E>(layer: Layer.Layer<TokenProvider, E>, options: Tok
 }
 
 const requestChecks = { minValidity: duration } satisfies Checks<TokenRequestOptions>
+
+/** `token`, where it is what such a header carries, or such a secret. */
+const carriedBy = (text: string, token: AccessToken | undefined): AccessToken | undefined =>
+  token !== undefined && text.split(" ").at(-1) === Redacted.value(token.value) ? token : undefined
 
 /** Tokens as plain options are checked when they are put. */
 const tokenSetOf = (tokens: TokenSet | TokenSetOptions): Effect.Effect<TokenSet, InvalidOption> =>

@@ -10,6 +10,7 @@ import type { AccessToken } from "../model/AccessToken.js"
 import { type DurationOption, duration } from "../model/Options.js"
 import type { TokenProvider } from "../provider/TokenProvider.js"
 import { answered, send, type WebCall, webCall, webResponse } from "./FetchAdapter.js"
+import type { TokenFetchInit } from "./TokenClient.js"
 
 /** What a `fetch` with tokens is made of. */
 export interface FetchParts {
@@ -37,10 +38,7 @@ export const tokenFetch = ({ fetch, peek, provider, rejected, repair, run }: Fet
     return run(response, init.signal)
   }
 
-  return async (
-    input: RequestInfo | URL,
-    { minValidity, ...given }: RequestInit & { readonly minValidity?: DurationOption | undefined } = {}
-  ): Promise<Response> => {
+  return async (input: RequestInfo | URL, { minValidity, ...given }: TokenFetchInit = {}): Promise<Response> => {
     const problem = duration(minValidity, "minValidity")
     if (problem !== undefined) throw problem
     const call = webCall(input, given)

@@ -1,0 +1,12 @@
+import axios from "axios"
+import { plug } from "../harness/plug.js"
+import { api, client } from "./tokens.js"
+
+const http = axios.create({ baseURL: api, adapter: "fetch", env: { fetch: client.fetch } })
+
+export default plug({
+  call: async () => (await http.post("/invoices", { amount: 1 })).data,
+  gives: { sent: '{"amount":1}' },
+  refusal: "repaired",
+  answer: ({ body }) => ({ body: { sent: body } })
+})

@@ -1,0 +1,19 @@
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
+import { mcpAnswer } from "../harness/mcp.js"
+import { plug } from "../harness/plug.js"
+import { api, client } from "./tokens.js"
+
+const mcp = new Client({ name: "app", version: "1.0.0" })
+const transport = new StreamableHTTPClientTransport(new URL(`${api}/mcp`), { fetch: client.fetch })
+
+export default plug({
+  call: async () => {
+    if (mcp.transport === undefined) await mcp.connect(transport)
+    return (await mcp.listTools()).tools.map(({ name }) => name)
+  },
+  gives: ["add"],
+  refusal: "repaired",
+  answer: mcpAnswer,
+  stop: () => mcp.close()
+})
