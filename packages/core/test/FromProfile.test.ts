@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TokenSet } from "@evertoken/core"
 import { apiOf, fromProfile, type ProfileInputs, type ProviderProfile } from "@evertoken/core/profile"
 import { Effect, Encoding, Redacted, TestClock } from "effect"
+import { generateKey } from "../src/transport/SigningKey.js"
 import { answering, type Sent } from "./network.js"
 
 describe("a source of a profile", () => {
@@ -156,6 +157,84 @@ describe("a source of a profile", () => {
           "GrantRejected"
       )
       assert.lengthOf(sent, 1)
+    })
+  )
+
+  it.effect("goes in steps, each with the tokens of the one before, and tells the first that fails", () =>
+    Effect.gen(function* () {
+      const profile: ProviderProfile = {
+        ...declared,
+        grants: ["login", "authorization_code"],
+        authorize: { url: "https://login.example.com/authorize", pkce: false },
+        exchange: [
+          { url: "https://a.example.com/short", form: { code: "{code}" } },
+          { url: "https://b.example.com/long", method: "GET", query: { old: "{accessToken}" } }
+        ],
+        login: [
+          { url: "https://a.example.com/key", answer: { accessToken: "key", refreshToken: "kept" } },
+          {
+            url: "https://b.example.com/session",
+            headers: { authorization: "Key {accessToken}" },
+            answer: { accessToken: "session" }
+          }
+        ]
+      }
+      const sent: Array<Sent> = []
+      const answers: Array<Response> = []
+      const answer = () => answers.shift() ?? Response.json({ error: "server_error" }, { status: 500 })
+      const inputs = {
+        clientId: "app",
+        redirectUri: "https://app.example.com/back",
+        grant: "authorization_code"
+      } as const
+      const { login } = yield* fromProfile(profile, { grant: "login" }).pipe(Effect.provide(answering(sent, answer)))
+      answers.push(Response.json({ key: "k-1", kept: "r-1" }), Response.json({ session: "s-1" }))
+      const tokens = yield* login ?? Effect.dieMessage("no login")
+      assert.strictEqual(sent[1]?.headers.authorization, "Key k-1")
+      assert.deepStrictEqual(
+        [tokens.accessToken, tokens.refreshToken].map((one) => one && Redacted.value(one)),
+        ["s-1", "r-1"]
+      )
+      answers.push(Response.json({ key: "k-1" }))
+      assert.strictEqual(
+        (yield* Effect.flip(login ?? Effect.dieMessage("no login"))).message.includes("server_error"),
+        true
+      )
+
+      const code = yield* fromProfile(profile, inputs).pipe(Effect.provide(answering(sent, answer)))
+      const started = yield* code.authorize()
+      answers.push(Response.json({ access_token: "short" }), Response.json({ access_token: "long" }))
+      const exchanged = yield* code.exchange(`https://app.example.com/back?code=c-1&state=${started.state}`, started)
+      assert.strictEqual(Redacted.value(exchanged.accessToken), "long")
+      assert.strictEqual(sent.at(-1)?.url, "https://b.example.com/long?old=short")
+    })
+  )
+
+  it.effect("signs a token here where no request is needed", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(Date.UTC(2026, 0, 1))
+      const key = yield* generateKey
+      const sent: Array<Sent> = []
+      const { login } = yield* fromProfile(
+        {
+          grants: ["login"],
+          secrets: ["key"],
+          tenant: { issuer: "[\\w-]+" },
+          values: {
+            proof: {
+              jwt: { key: "key", algorithm: "ES256", claims: { iss: "{issuer}", aud: "api" }, lifetime: "20 minutes" }
+            }
+          },
+          login: { token: "{proof}", lives: "19 minutes" }
+        },
+        { secrets: { key }, tenant: { issuer: "team-1" } }
+      ).pipe(Effect.provide(answering(sent, () => new Response())))
+      const tokens = yield* login ?? Effect.dieMessage("no login")
+      const [, payload = ""] = Redacted.value(tokens.accessToken).split(".")
+      const claims = JSON.parse(atob(payload))
+      assert.deepInclude(claims, { iss: "team-1", aud: "api", iat: 1767225590, exp: 1767226790 })
+      assert.strictEqual(String(tokens.expiresIn), "Duration(19m)")
+      assert.lengthOf(sent, 0)
     })
   )
 

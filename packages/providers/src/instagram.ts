@@ -8,9 +8,31 @@ export const instagram: Provider = {
   verified: "2026-11-30",
   notes: [
     "The access token extends itself, for 60 days, once it is 24 hours old and while it lasts",
-    "Keep the long-lived token: the login's own lives for an hour and is exchanged by `ig_exchange_token`"
+    "The token of the login lives for an hour: it is exchanged at once for one that lives for 60 days"
   ],
-  grants: ["refresh_token"],
+  grants: ["authorization_code"],
+  authorize: { url: "https://www.instagram.com/oauth/authorize", scopeSeparator: ",", pkce: false },
+  exchange: [
+    {
+      url: "https://api.instagram.com/oauth/access_token",
+      form: {
+        client_id: "{clientId}",
+        client_secret: "{clientSecret}",
+        grant_type: "authorization_code",
+        code: "{code}",
+        redirect_uri: "{redirectUri}"
+      }
+    },
+    {
+      url: "https://graph.instagram.com/access_token",
+      method: "GET",
+      query: {
+        grant_type: "ig_exchange_token",
+        client_secret: "{clientSecret}",
+        access_token: "{accessToken}"
+      }
+    }
+  ],
   refresh: {
     url: "https://graph.instagram.com/refresh_access_token",
     method: "GET",

@@ -8,10 +8,32 @@ export const threads: Provider = {
   verified: "2026-11-30",
   notes: [
     "The access token extends itself, for 60 days, once it is 24 hours old and while it lasts",
-    "Keep the long-lived token: the login's own is exchanged by `th_exchange_token`",
+    "The token of the login lives for an hour: it is exchanged at once for one that lives for 60 days",
     "What a private profile permitted ends after 90 days"
   ],
-  grants: ["refresh_token"],
+  grants: ["authorization_code"],
+  authorize: { url: "https://threads.net/oauth/authorize", scopeSeparator: ",", pkce: false },
+  exchange: [
+    {
+      url: "https://graph.threads.net/oauth/access_token",
+      form: {
+        client_id: "{clientId}",
+        client_secret: "{clientSecret}",
+        grant_type: "authorization_code",
+        code: "{code}",
+        redirect_uri: "{redirectUri}"
+      }
+    },
+    {
+      url: "https://graph.threads.net/access_token",
+      method: "GET",
+      query: {
+        grant_type: "th_exchange_token",
+        client_secret: "{clientSecret}",
+        access_token: "{accessToken}"
+      }
+    }
+  ],
   refresh: {
     url: "https://graph.threads.net/refresh_access_token",
     method: "GET",

@@ -1,41 +1,91 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import type { InvalidOption } from "../model/TokenError.js"
+import { TokenSet } from "../model/TokenSet.js"
+import type { SourceError } from "../model/TokenSource.js"
 import type { AuthorizationCode } from "../oauth2/AuthorizationCode.js"
 import { makeAuthorizationRequest } from "../oauth2/AuthorizationRequest.js"
 import type { EndpointRequest } from "../oauth2/EndpointRequest.js"
+import { valueOf } from "../oauth2/Field.js"
 import * as TokenEndpoint from "../oauth2/TokenEndpoint.js"
 import { inTime } from "../oauth2/TokenEndpointClient.js"
 import type { ProfileInputs } from "./ProfileInputs.js"
-import { answerOptions } from "./ProfileOptions.js"
+import { answerOptions, lasting } from "./ProfileOptions.js"
 import type { ProfileParts } from "./ProfileParts.js"
-import { plainText, requestOf } from "./ProfileText.js"
-import type { ProfileRequest } from "./ProfileValues.js"
+import { fieldOf, type Names, plainText, requestOf } from "./ProfileText.js"
+import { type ProfileRequest, type ProfileStep, type Requests, stepsOf } from "./ProfileValues.js"
 import type { Grant, ProviderProfile } from "./ProviderProfile.js"
 import { authorizationOptions } from "./StandardGrants.js"
 
 /** What a profile's own requests make of a grant; undefined where it declares none. */
-export const declaredRequests = (grant: Grant, profile: ProviderProfile, { client, names, tenant }: ProfileParts) =>
+export const declaredRequests = (grant: Grant, profile: ProviderProfile, parts: ProfileParts) =>
   Effect.gen(function* () {
+    const { client, names, tenant } = parts
     const { answer, revoke, token } = profile
     const made = (request: ProfileRequest | undefined) => request && requestOf(request, names, tenant)
-    const login = grant === "login" ? made(profile.login) : undefined
+    const { login: own } = profile
+    const login = grant !== "login" || own === undefined ? undefined : yield* loginOf(own, profile, parts)
     const refresh = grant === "client_credentials" ? undefined : made(profile.refresh)
     const ended = Predicate.isString(revoke)
       ? token
         ? undefined
         : revocation(plainText(revoke, tenant))
       : made(revoke)
-    if (login === undefined && refresh === undefined && ended === undefined) return undefined
+    if (refresh === undefined && ended === undefined) return login && { login, refresh, revoke: ended }
     const source = yield* TokenEndpoint.make({
       ...{ ...client, ...answerOptions(profile), extendsAccessToken: answer?.extendsAccessToken },
-      // Without either there is no source; only its `revoke` is taken then.
-      ...{ login, refresh: refresh ?? (login === undefined ? made({ url: token?.url ?? "" }) : undefined) },
-      revoke: ended
+      // Without a refresh there is no source: what stands there instead is not asked.
+      ...{ refresh: refresh ?? ended, revoke: ended }
     })
-    return { login: source.login, refresh: refresh && source.refresh, revoke: source.revoke }
+    return { login, refresh: refresh && source.refresh, revoke: source.revoke }
   })
+
+/** Tokens from nothing: by requests, or signed here. */
+const loginOf = (
+  login: NonNullable<ProviderProfile["login"]>,
+  profile: ProviderProfile,
+  parts: ProfileParts
+): Effect.Effect<Effect.Effect<TokenSet, SourceError>, InvalidOption, HttpClient.HttpClient> => {
+  if (!("token" in login)) return inSteps(stepsOf(login), profile, parts)
+  const token = valueOf(fieldOf(login.token, parts.names), undefined)
+  return Effect.succeed(
+    Effect.map(token, (value) =>
+      TokenSet.make({
+        accessToken: Redacted.isRedacted(value) ? Redacted.make(`${Redacted.value(value)}`) : `${value}`,
+        expiresIn: lasting(login.lives),
+        tokenType: profile.answer?.tokenType
+      })
+    )
+  )
+}
+
+/** One request after the other, each with the tokens of the one before it in hand. */
+const inSteps = Effect.fnUntraced(function* (
+  [first, ...later]: ReturnType<typeof stepsOf>,
+  profile: ProviderProfile,
+  { client, names, tenant }: ProfileParts
+) {
+  const options = ({ answer }: ProfileStep) => ({
+    ...client,
+    ...answerOptions(answer === undefined ? profile : { ...profile, answer })
+  })
+  const { login } = yield* TokenEndpoint.make({ ...options(first), login: requestOf(first, names, tenant) })
+  const next = yield* Effect.forEach(later, (step) =>
+    TokenEndpoint.make({ ...options(step), refresh: requestOf(step, names, tenant) })
+  )
+  return next.reduce<Effect.Effect<TokenSet, SourceError>>(
+    (before, { refresh }) =>
+      Effect.flatMap(before, (tokens) =>
+        Effect.map(
+          refresh?.(tokens) ?? Effect.succeed(tokens),
+          (newer) => new TokenSet({ ...newer, refreshToken: newer.refreshToken ?? tokens.refreshToken })
+        )
+      ),
+    login ?? Effect.dieMessage("the first step is a login")
+  )
+})
 
 /** A revocation request (RFC 7009 section 2.1) at an endpoint whose tokens come by requests of its own. */
 const revocation = (url: string): EndpointRequest => ({
@@ -45,34 +95,28 @@ const revocation = (url: string): EndpointRequest => ({
 
 /** The login page and the request for its code, where that is one of the profile's own. */
 export const declaredCode = (
-  exchange: ProfileRequest,
+  exchange: Requests,
   authorize: NonNullable<ProviderProfile["authorize"]>,
   profile: ProviderProfile,
   inputs: ProfileInputs,
-  { client, names, tenant }: ProfileParts
+  parts: ProfileParts
 ): Effect.Effect<Pick<AuthorizationCode, "authorize" | "exchange">, InvalidOption, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const { clientId = "", redirectUri = "" } = inputs
     const http = yield* HttpClient.HttpClient
     const { codeOf, ...page } = yield* makeAuthorizationRequest(
-      { ...authorizationOptions(authorize, inputs, tenant), clientId, redirectUri },
+      { ...authorizationOptions(authorize, inputs, parts.tenant), clientId, redirectUri },
       authorize.clientIdName
     )
-    const ask = (login: EndpointRequest) =>
-      Effect.provideService(
-        TokenEndpoint.make({ ...client, ...answerOptions(profile), login }),
-        HttpClient.HttpClient,
-        http
-      )
-    const request = (code: Pick<typeof names, "code" | "verifier">) =>
-      requestOf(exchange, { ...names, ...code, redirectUri }, tenant)
-    yield* ask(request({ code: "code", verifier: "verifier" }))
+    const ask = (code: Names) =>
+      inSteps(stepsOf(exchange), profile, { ...parts, names: { ...parts.names, ...code, redirectUri } })
+    yield* ask({ code: "code", verifier: "verifier" })
     return {
       authorize: page.authorize,
       exchange: Effect.fnUntraced(function* (callback, { state, verifier }) {
         const code = yield* codeOf(callback, state)
-        const { login } = yield* Effect.orDie(ask(request({ code, verifier })))
-        return yield* inTime(login ?? Effect.dieMessage("an exchange is a login"))
+        const exchanged = Effect.flatten(Effect.orDie(ask({ code, verifier })))
+        return yield* inTime(Effect.provideService(exchanged, HttpClient.HttpClient, http))
       })
     }
   })

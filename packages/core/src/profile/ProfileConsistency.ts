@@ -3,7 +3,7 @@ import { listOf, nearest } from "../model/Options.js"
 import { OF_REFRESH } from "../model/TokenSource.js"
 import { endpoint } from "../transport/SafeUrl.js"
 import { namesIn, plainText } from "./ProfileText.js"
-import type { ProfileRequest } from "./ProfileValues.js"
+import { type ProfileRequest, type Requests, stepsOf } from "./ProfileValues.js"
 import type { Grant, ProfileFields } from "./ProviderProfile.js"
 
 /** What is wrong with a profile whose parts are right: a name that nothing stands for, a part that has no effect. */
@@ -110,7 +110,7 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
   const tokens = new Set(TOKENS)
   /** What a text needs, also by the values that it names. */
   const needs = (value: unknown): ReadonlyArray<string> =>
-    namesIn(value).flatMap((name) => (Object.hasOwn(values, name) ? [name, ...namesIn(values[name])] : [name]))
+    namesIn(value).flatMap((name) => (Object.hasOwn(values, name) ? [name, ...needs(values[name])] : [name]))
   const request = (
     part: string,
     declared: string | ProfileRequest | ProfileFields["token"],
@@ -122,6 +122,9 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
     address(url, part, "url")
     known(texts, [...names, ...more], part)
     if (more.includes("accessToken")) return
+    tokenless(texts, part)
+  }
+  const tokenless = (texts: unknown, part: string) => {
     const missing = needs(texts).find((name) => tokens.has(name))
     if (missing !== undefined) found.push(issue([part], `no "{${missing}}": there are no tokens yet`))
   }
@@ -134,10 +137,16 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
   ] as const) {
     if (url !== undefined) address(url, part, "url")
   }
-  request("login", login, [])
+  const requests = (part: string, declared: Requests, more: ReadonlyArray<string>) => {
+    for (const [at, step] of stepsOf(declared).entries()) request(part, step, at === 0 ? more : [...more, ...TOKENS])
+  }
+  if (login !== undefined && "token" in login) {
+    known(login, names, "login", "token")
+    tokenless(login, "login")
+  } else if (login !== undefined) requests("login", login, [])
   request("refresh", refresh, TOKENS)
   request("revoke", revoke, TOKENS)
-  request("exchange", exchange, CODE)
+  if (exchange !== undefined) requests("exchange", exchange, CODE)
   const before = [...own, ...CLIENT, ...secrets, ...TOKENS]
   for (const [name, value] of Object.entries(values)) {
     known(value, before, "values", name)

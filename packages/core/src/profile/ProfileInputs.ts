@@ -81,6 +81,14 @@ const RENEWED = {
 const checksOf = (profile: ProviderProfile, grant: Grant): Readonly<Record<string, Check>> => {
   const { client, secrets = [], tenant = {}, token } = profile
   const named = namesIn(profile)
+  const { authorize, exchange, login, refresh, revoke, values } = profile
+  const used = namesIn([
+    ...[token, values, refresh, revoke],
+    ...(grant === "authorization_code" ? [authorize, exchange] : []),
+    ...(grant === "login" ? [login] : [])
+  ])
+  /** What the grant does not need, another one of the profile may. */
+  const needed = (name: string, check: Check) => (used.includes(name) ? required(check) : check)
   const { clientId, scope } = authorizationCodeChecks
   const isAnonymous = grant === "jwt_bearer" || grant === "token_exchange"
   return {
@@ -88,11 +96,17 @@ const checksOf = (profile: ProviderProfile, grant: Grant): Readonly<Record<strin
     limits: traitChecks.limits,
     ...tenantCheck(tenant),
     ...(secrets.length === 0 ? {} : { secrets: required(nested(Record.fromIterableWith(secrets, secretNamed))) }),
-    ...(client !== undefined || named.includes("clientId") || grant === "authorization_code"
-      ? { clientId: isAnonymous ? jwtBearerChecks.clientId : clientId }
+    ...(client !== undefined || named.includes("clientId") || authorize !== undefined
+      ? {
+          clientId: isAnonymous
+            ? jwtBearerChecks.clientId
+            : client !== undefined || grant === "authorization_code"
+              ? clientId
+              : needed("clientId", jwtBearerChecks.clientId)
+        }
       : {}),
     ...(client === undefined ? {} : Struct.pick(authorizationCodeChecks, ...CLIENT)),
-    ...(named.includes("clientSecret") ? { clientSecret: required(secretInText) } : {}),
+    ...(named.includes("clientSecret") ? { clientSecret: needed("clientSecret", secretInText) } : {}),
     ...(token === undefined && grant !== "authorization_code" ? {} : { scope }),
     ...(grant === "authorization_code"
       ? Struct.pick(authorizationCodeChecks, "redirectUri", "authorizationParameters")

@@ -110,3 +110,40 @@ export const ComputedValue = Schema.Union(
   })
 )
 export type ComputedValue = typeof ComputedValue.Type
+
+/** Where an answer has its fields, if not where RFC 6749 has them. */
+export const ProfileAnswer = Schema.Struct({
+  ...{
+    accessToken: optional(Text),
+    refreshToken: optional(Text),
+    scope: optional(Text),
+    tokenTypeAt: optional(Text)
+  },
+  /** @default { "seconds": "expires_in" } */
+  expires: optional(Schema.Union(Expires, Schema.NonEmptyArray(Expires))),
+  refreshExpires: optional(Schema.Union(Expires, Schema.NonEmptyArray(Expires))),
+  /** The scheme, whatever the answer says. */
+  tokenType: optional(Token),
+  keep: optional(Schema.Array(Text)),
+  /** Whether a refresh may answer without a token, since the one in hand lives on. */
+  extendsAccessToken: optional(Schema.Boolean)
+})
+export type ProfileAnswer = typeof ProfileAnswer.Type
+
+/** One request of several, which has the tokens of the one before it in hand. Without an `answer`, the profile's is meant. */
+export const ProfileStep = Schema.Struct({ ...ProfileRequest.fields, answer: optional(ProfileAnswer) })
+export type ProfileStep = typeof ProfileStep.Type
+
+/** A request, or several, of which each has the tokens of the one before it in hand. */
+export const Requests = Schema.Union(ProfileRequest, Schema.NonEmptyArray(ProfileStep))
+export type Requests = typeof Requests.Type
+
+/** A token that is made here, without a request, and how long it lives: one of the `values`. */
+export const SignedToken = Schema.Struct({ token: Text, lives: Lasting })
+export type SignedToken = typeof SignedToken.Type
+
+/** The steps of requests. */
+export const stepsOf = (requests: Requests): readonly [ProfileStep, ...ReadonlyArray<ProfileStep>] =>
+  isList(requests) ? requests : [requests]
+
+const isList = (requests: Requests): requests is Extract<Requests, ReadonlyArray<unknown>> => Array.isArray(requests)

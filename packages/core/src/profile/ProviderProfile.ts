@@ -6,13 +6,15 @@ import * as Schema from "effect/Schema"
 import { problemsOf } from "./ProfileConsistency.js"
 import {
   ComputedValue,
-  Expires,
   expecting,
   Lasting,
   Name,
   optional,
   Pattern,
+  ProfileAnswer,
   ProfileRequest,
+  Requests,
+  SignedToken,
   Text,
   Texts,
   Token
@@ -80,31 +82,14 @@ const Fields = {
   /** Where codes for another device are asked for (RFC 8628). */
   device: optional(Schema.Struct({ url: Text })),
   /** Tokens for the code of the login page, in place of `token`: `{code}`, `{redirectUri}` and `{verifier}` stand in it. */
-  exchange: optional(ProfileRequest),
+  exchange: optional(Requests),
   /** Newer tokens for those in hand, in place of `token`. */
   refresh: optional(ProfileRequest),
-  /** Tokens for credentials. */
-  login: optional(ProfileRequest),
+  /** Tokens for credentials: by a request, in steps, or signed here. */
+  login: optional(Schema.Union(Requests, SignedToken)),
   /** An endpoint of RFC 7009, or a request of its own. */
   revoke: optional(Schema.Union(Text, ProfileRequest)),
-  answer: optional(
-    Schema.Struct({
-      ...{
-        accessToken: optional(Text),
-        refreshToken: optional(Text),
-        scope: optional(Text),
-        tokenTypeAt: optional(Text)
-      },
-      /** @default { "seconds": "expires_in" } */
-      expires: optional(Schema.Union(Expires, Schema.NonEmptyArray(Expires))),
-      refreshExpires: optional(Schema.Union(Expires, Schema.NonEmptyArray(Expires))),
-      /** The scheme, whatever the answer says. */
-      tokenType: optional(Token),
-      keep: optional(Schema.Array(Text)),
-      /** Whether a refresh may answer without a token, since the one in hand lives on. */
-      extendsAccessToken: optional(Schema.Boolean)
-    })
-  ),
+  answer: optional(ProfileAnswer),
   errors: optional(
     Schema.Struct({
       /** Where the error code is. @default "error" */

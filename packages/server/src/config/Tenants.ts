@@ -72,6 +72,8 @@ const choosesHost = (name: string, pattern: string, profile: ProviderProfile): b
 const PROBES = ["evil", "other", "evil.com", "other.net", "evil.example.org", "1.2.3.4", "x1", "com", "net", "co.uk"]
 
 const addressesOf = ({ api, authorize, device, exchange, login, refresh, revoke, token }: ProviderProfile) =>
-  [api, authorize, device, exchange, login, refresh, revoke, token].flatMap((part) =>
-    part === undefined ? [] : Predicate.isString(part) ? [part] : (part.url ?? [])
-  )
+  [api, authorize, device, exchange, login, refresh, revoke, token]
+    .flat()
+    .flatMap((part) =>
+      part === undefined ? [] : Predicate.isString(part) ? [part] : "url" in part ? (part.url ?? []) : []
+    )
