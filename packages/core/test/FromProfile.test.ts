@@ -282,6 +282,12 @@ describe("a source of a profile", () => {
         [key, { secrets: { apikey: Redacted.make("x") } }, "secrets.apikey", 'did you mean "apiKey"?'],
         [key, { secrets: { apiKey: Redacted.make("") } }, "secrets.apiKey", "not empty"],
         [key, { secrets: { apiKey: Redacted.make("x") }, clientSecret }, "clientSecret", "known option"],
+        [
+          { ...key, secrets: [], refresh: { url: "https://a.example.com", query: { k: "{clientSecret}" } } },
+          {},
+          "clientSecret",
+          "in a text"
+        ],
         [base, { clientSecret }, "clientId", "knows the client by"],
         [base, { clientId: "app" }, "clientSecret", "not empty"],
         [base, { ...client, grant: "login" }, "grant", "refresh_token"],

@@ -83,6 +83,16 @@ handed out until it ends. Exit code 2 where rows are left, since they were just 
       yes: { says: "does it" }
     }
   },
+  profile: {
+    does: "says what a provider's profile makes of an answer that was recorded",
+    about: `Reads the answer of a token endpoint as the service would, and asks nobody. Take the secrets out of it first: write
+short words in their place. The answer is JSON: { "status": 200, "headers": {}, "body": { … } }. Exit code 1 where the
+profile cannot read it, or something still looks like a secret.`,
+    options: {
+      profile: { value: "<id or file>", says: "the id of a ready-made profile, or a file of JSON with one; needed" },
+      answer: { value: "<file>", says: "the answer; needed" }
+    }
+  },
   "api-key": { does: "makes an API key: shown once, with the hash to configure" },
   "encryption-key": { does: "makes a key for EVERTOKEN_KEYS" }
 } as const satisfies Readonly<Record<string, Command>>

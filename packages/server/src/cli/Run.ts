@@ -63,6 +63,10 @@ const PROGRAMS: Readonly<Record<CommandName, (typed: Command) => Effect.Effect<n
         yes: typed.given("yes")
       })
     ),
+  profile: Effect.fnUntraced(function* ({ values }) {
+    const { profileAnswer } = yield* Effect.promise(() => import("./ProfileAnswer.js"))
+    return yield* profileAnswer(values("profile")[0], values("answer")[0])
+  }),
   "api-key": () =>
     Effect.sync(() => {
       const { hash, key } = newApiKey()

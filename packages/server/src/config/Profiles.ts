@@ -18,7 +18,7 @@ export interface Described {
 
 /** The profile of the connection at `setting`: the one that it names, or the one that its own settings make. */
 export const describe = Effect.fnUntraced(function* (setting: string, connection: ConnectionSetting) {
-  const json = "profile" in connection ? yield* named(setting, connection.profile) : declaredAs(connection)
+  const json = "profile" in connection ? yield* named(`${setting}.profile`, connection.profile) : declaredAs(connection)
   const settingOf = "profile" in connection ? identity : ownSetting
   const secrets: Record<string, Redacted.Redacted> = {}
   const parts: Record<string, unknown> = {}
@@ -63,7 +63,8 @@ const identity = (option: string) => option
 
 const provider = (id: string) => Object.values(providers).find((provider) => provider.id === id)
 
-const named = (setting: string, profile: string | Json): Effect.Effect<Json, SettingsError> => {
+/** The profile with an id, or the one that is written at `setting`. */
+export const named = (setting: string, profile: string | Json): Effect.Effect<Json, SettingsError> => {
   if (!Predicate.isString(profile)) return Effect.succeed(profile)
   const found = provider(profile)
   if (found !== undefined) return Effect.succeed({ ...found })
@@ -72,7 +73,7 @@ const named = (setting: string, profile: string | Json): Effect.Effect<Json, Set
     Object.values(providers).map(({ id }) => id)
   )
   const problem = near === undefined ? "docs/providers.md lists those that are" : `did you mean "${near}"?`
-  return new SettingsError({ setting: `${setting}.profile`, problem: `there is no such profile; ${problem}` })
+  return new SettingsError({ setting, problem: `there is no such profile; ${problem}` })
 }
 
 /** The profile that a connection's own settings make. */
