@@ -4,12 +4,10 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { TokenSet } from "@evertoken/core"
 import * as providers from "@evertoken/providers"
-import { parseSettings, SettingsError } from "@evertoken/server"
-import { ConfigProvider, Effect, Redacted, TestClock } from "effect"
-import { answering, type Sent } from "../../core/test/network.js"
+import { Effect, Redacted, TestClock } from "effect"
 import { answers } from "../../providers/test/answers.js"
 import { privateKey } from "../../providers/test/inputs.js"
-import { makeSources } from "../src/config/Sources.js"
+import { loggedIn, refreshed, sources } from "./sources.js"
 
 describe("a connection with a profile", () => {
   for (const profile of Object.values(providers)) {
@@ -210,31 +208,8 @@ const key = Effect.promise(() => {
   return made
 })
 
-const standard = { access_token: "at-1", token_type: "Bearer", expires_in: 3600 }
-
 const answer = ({ body, headers = {}, status = 200 }: (typeof answers)[string]["first"]) =>
   typeof body === "string" ? new Response(body, { status, headers }) : Response.json(body, { status, headers })
-
-const sources = (
-  connections: ReadonlyArray<object>,
-  variables: Readonly<Record<string, string>> = {},
-  respond: (request: Sent) => Response = () => Response.json(standard)
-) =>
-  Effect.gen(function* () {
-    const sent: Array<Sent> = []
-    const settings = parseSettings(JSON.stringify({ connections }))
-    if (settings instanceof SettingsError) return yield* settings
-    const of = yield* makeSources(settings.connections, () => () => Effect.void).pipe(
-      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries({ SECRET: "s3cret", ...variables })))),
-      Effect.provide(answering(sent, respond))
-    )
-    return { of, sent }
-  })
-
-type Made = Effect.Effect.Success<ReturnType<Effect.Effect.Success<ReturnType<typeof sources>>["of"]>>
-const loggedIn = ({ login }: Made) => login ?? Effect.dieMessage("no login")
-const refreshed = ({ refresh }: Made) =>
-  refresh?.(TokenSet.make({ accessToken: "at-0", refreshToken: "rt-1" })) ?? Effect.dieMessage("no refresh")
 
 const temporary = Effect.map(
   Effect.acquireRelease(
