@@ -327,6 +327,9 @@ export class Ledger {
     const { answeredAt, askedAt, at, lost, machine, outcome } = before
     const gaveUp = outcome === "none yet" && now.at - askedAt >= this.setup.timeout * 1_000
     if (lost || gaveUp || this.wasOvertaken(before)) return true
+    // It has let go of the key since, and so of an outcome that the store did not take: what was refused is refused again.
+    const { idle } = this.setup
+    if (outcome === "refused" && idle !== undefined && now.at - at >= idle * 1_000) return true
     const isItself = machine === now.machine && !machine.dead
     // Who got the answer has it, whatever befell the store.
     if (isItself && answeredAt !== undefined) return false
