@@ -9,12 +9,14 @@ import {
   TokenEndpoint,
   TokenProvider,
   TokenSet,
-  TokenSource
+  TokenSource,
+  TokenStore
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Duration, Effect, Layer, Redacted, TestClock } from "effect"
+import { Duration, Effect, Fiber, Layer, Redacted, TestClock } from "effect"
 import { decodeJwt, exportJWK, generateKeyPair } from "jose"
 import { answering, type Sent } from "./network.js"
+import { harmable } from "./support/Store.js"
 
 const tokenEndpoint = "https://auth.example.com/token"
 const ok = { access_token: "at", expires_in: 3600 }
@@ -255,3 +257,34 @@ describe("an address that is no token endpoint", () => {
     )
   }
 })
+
+it.scoped("a refresh token that is refused is not sent again, also where the store could not note it", () =>
+  Effect.gen(function* () {
+    let posts = 0
+    const refresh = () =>
+      Effect.suspend(() => {
+        posts++
+        return new GrantRejected({ code: "invalid_grant" })
+      })
+    const { backend, harm, heal, store } = yield* harmable()
+    const source = TokenSource.make({ refresh })
+    const made = yield* TokenProvider.make({ key: "k", source }).pipe(Effect.provideService(TokenStore, store))
+    yield* made.put(TokenSet.make({ refreshToken: "r" }))
+    harm((at, _, does) => (at === "fail" ? Effect.fail("away") : does))
+    for (let minute = 0; minute < 3; minute++) {
+      const asked = yield* Effect.fork(Effect.exit(made.get))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(asked)
+    }
+    assert.strictEqual(posts, 1)
+    heal()
+    const told = yield* Effect.flip(made.get)
+    assert.deepStrictEqual([told._tag, "code" in told && told.code], ["ReauthorizationRequired", "invalid_grant"])
+    assert.strictEqual((yield* backend.load("k")).row?.dead, true)
+    assert.strictEqual(posts, 1)
+    // What is put anew is another one.
+    yield* made.put(TokenSet.make({ refreshToken: "r2" }))
+    yield* Effect.exit(made.get)
+    assert.strictEqual(posts, 2)
+  })
+)

@@ -46,6 +46,7 @@ export const makeEntry = (options: {
     current: undefined,
     ahead,
     owner: undefined,
+    refused: undefined,
     unsaved: undefined,
     saving: undefined,
     hasSaver: false,

@@ -27,6 +27,8 @@ export interface Slot {
   ahead: unknown
   /** The name of an attempt of ours that the store may still know of, and that presented nothing or whose outcome we know. */
   owner: string | undefined
+  /** A refresh token that the server refused, by its generation, where the store could not note that. */
+  refused: { readonly generation: number; readonly failure: Failure } | undefined
   /** Fetched tokens that the store has not taken yet. */
   unsaved: Unsaved | undefined
   /** The try to save them that is under way. */

@@ -195,10 +195,11 @@ export const makeProtocol = (
       slot.owner = undefined
       return asked
     }
-    if (record.dead && by === "refresh") {
-      // Refused meanwhile, as another process found out: it is not presented again.
-      const failure: Failure = record.failure ?? { by, tag: "GrantRejected" }
-      const { generation } = record
+    const { generation } = record
+    const refused = slot.refused?.generation === generation ? slot.refused.failure : undefined
+    if ((record.dead || refused !== undefined) && by === "refresh") {
+      // Refused meanwhile, as another process found out or as the store could not note: it is not presented again.
+      const failure: Failure = refused ?? record.failure ?? { by, tag: "GrantRejected" }
       yield* orHalt(slot, store.fail(key, { owner, generation, failure, inDoubt: false, dead: true, retryIn: 0 }))
       slot.owner = undefined
       return { ...asked, row: yield* load(slot) }

@@ -119,6 +119,7 @@ export const makeRequests = (
     const kept = yield* Effect.option(store.fail(key, { owner, generation, failure, inDoubt, dead, retryIn }))
     // A store that missed a known outcome would take it for a doubtful one, unless the same owner comes back.
     slot.owner = Option.isNone(kept) && !inDoubt ? owner : undefined
+    if (Option.isNone(kept) && dead) slot.refused = { generation, failure }
     if (Option.isSome(kept) && !kept.value) return undefined
     const retryAt = now + retryIn
     const served = record.tokens !== undefined && now < record.tokens.holdsUntil
