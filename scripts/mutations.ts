@@ -163,8 +163,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "present a refused refresh token again",
     file: protocol,
-    find: 'if (record.dead && by === "refresh") {',
-    replace: 'if (record.dead && by === "login") {',
+    find: "(record.dead || refused !== undefined) &&",
+    replace: "refused !== undefined &&",
     test: ["packages/core/test/Simulation.test.ts", "P1: what another process learnt"]
   },
   {
@@ -620,5 +620,19 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "[limit.close, finished, written]",
     replace: "[limit.close, finished]",
     test: ["packages/core/test/Closing.test.ts", "the end waits"]
+  },
+  {
+    name: "forget that a refresh token was refused where the store could not note it",
+    file: requesting,
+    find: "if (Option.isNone(kept) && dead) slot.refused = { generation, failure }",
+    replace: "",
+    test: ["packages/core/test/Refused.test.ts", "not sent again, also"]
+  },
+  {
+    name: "wait on where a clock that went back was seen first",
+    file: renewals,
+    find: "        plan(entry, entry.current, entry.current.renewAt)",
+    replace: "        queue.put(entry, nextLook(entry.current, entry.current.renewAt))",
+    test: ["packages/core/test/TokenProviders.test.ts", "while none is due"]
   }
 ]

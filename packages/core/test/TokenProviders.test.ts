@@ -11,6 +11,7 @@ import {
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Chunk, Data, Effect, Exit, Fiber, Option, Redacted, type Scope, Stream, TestClock } from "effect"
+import { settable } from "./support/Clock.js"
 
 describe("TokenProviders", () => {
   holds("P10: gives each key the tokens of its own source", () =>
@@ -267,6 +268,32 @@ describe("SourceLimits", () => {
       yield* tokens.get("a")
       assert.strictEqual(posts, 3)
     })
+  )
+
+  holds("P9: a clock that goes back while none is due, since all are being renewed, stops no later renewal", () =>
+    settable(
+      Effect.fnUntraced(function* (set) {
+        let posts = 0
+        let open = 0
+        const logsIn = Effect.gen(function* () {
+          open++
+          yield* Effect.sleep("5 seconds")
+          open--
+          return `token-${++posts}`
+        })
+        const tokens = yield* TokenProviders.make({
+          source: () =>
+            TokenSource.make({
+              login: Effect.map(logsIn, (accessToken) => TokenSet.make({ accessToken, expiresIn: "1 minute" }))
+            })
+        })
+        yield* Effect.fork(Effect.all([tokens.get("a"), tokens.get("b")], { concurrency: 2 }))
+        while (posts < 2 || open < 2) yield* TestClock.adjust("1 second")
+        yield* set(-206_000)
+        for (let second = 0; second < 90 || open > 0; second++) yield* TestClock.adjust("1 second")
+        assert.isAtLeast(posts, 6)
+      })
+    )
   )
 
   holds("P6: closing ends the wait for a turn", () =>

@@ -32,7 +32,7 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
       for (const entry of entries.values()) {
         if (entry.current === undefined) continue
         entry.current = setBack(entry.current, step)
-        queue.put(entry, nextLook(entry.current, entry.current.renewAt))
+        plan(entry, entry.current, entry.current.renewAt)
       }
     }
     last = now
