@@ -151,6 +151,8 @@ class History {
     if (kind === "revoke") return void this.sources[key]?.revoke()
     if (kind === "overtake") return void this.overtake(at, key)
     this.call(at, key, kind)
+    // One that logs in elsewhere at the same time.
+    if (kind === "put" && this.dice.int(2) === 0) this.call((at + 1) % this.processes.length, key, kind)
   }
 
   /** A refresh that takes long, and what befalls it meanwhile: a stop of its process, a logout, a login, or its end. */

@@ -1,3 +1,5 @@
+// Longer than 200 lines: each command and each option, with what the help says of it.
+
 import { parseArgs } from "node:util"
 import { meant } from "../config/Names.js"
 
