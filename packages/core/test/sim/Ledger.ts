@@ -15,6 +15,8 @@ export class Ledger {
   readonly installed = new Map<string, number>()
   /** Tokens whose commit was denied, and when. */
   readonly denied = new Map<string, number>()
+  /** When a key was last removed, whatever a stale replica says of it. */
+  readonly removals = new Map<string, number>()
   /** Answers that arrived at a process that lived. */
   readonly answers: Array<{
     readonly minted: Minted
@@ -126,6 +128,7 @@ export class Ledger {
     Object.assign(row, { exists: false, access: undefined, refresh: undefined, lease: undefined })
     for (const kept of this.kept.values()) kept.delete(key)
     row.removedAt = row.changedAt = this.world.now
+    this.removals.set(key, this.world.now)
     this.cleared(row)
   }
 
