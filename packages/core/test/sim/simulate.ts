@@ -279,9 +279,10 @@ class Simulation {
     const seen = this.seenBy(machine, k)
     const { idle = Number.POSITIVE_INFINITY } = this.history.setup
     // What a process has let go of it does not know any more, so that it cannot tell that the store lost commits.
-    if (world.failovers.length > 0 && started >= seen.lastAt + idle * 1_000) seen.newest = -1
+    // It counts from when a use began, which is some time before it came to its end.
+    const hasLetGo = started >= seen.lastAt + idle * 1_000 - A_USE
     const isKept = started < seen.rejectedAt + idle * 1_000
-    const before = { newest: seen.newest, rejected: isKept ? seen.rejected : undefined }
+    const before = { newest: seen.newest, hasLetGo, rejected: isKept ? seen.rejected : undefined }
     const call = `${machine.name} ${what} #${this.calls++}`
     let given = false
     const fiber = machine.run(
@@ -329,7 +330,7 @@ class Simulation {
     k: number,
     token: AccessToken,
     started: number,
-    before: Pick<Seen, "newest" | "rejected">,
+    before: Pick<Seen, "newest" | "rejected"> & { readonly hasLetGo: boolean },
     what: string
   ): void {
     const { authority, world } = this
@@ -344,7 +345,7 @@ class Simulation {
     if (late >= 0 && late >= error) world.fail(`P9: handed out ${value}, ended ${late} ms ago`)
     // After a logout that a stale replica does not know of, nobody knows how far the row had come.
     const removedAt = ledger.removals.get(keyOf(k)) ?? Number.POSITIVE_INFINITY
-    const isUnknown = world.failovers.some((lost) => lost >= removedAt)
+    const isUnknown = before.hasLetGo ? world.failovers.length > 0 : world.failovers.some((lost) => lost >= removedAt)
     if (token.generation < before.newest && !isUnknown) {
       world.fail(`P2: handed out generation ${token.generation} after ${before.newest}`)
     }
@@ -535,6 +536,7 @@ const FLURRY = ["get", "use", "refresh", "reject", "put", "forget"] as const
 const SETTLED = 30_000
 
 /** The longest back-off, a lease, and the time to notice. */
+const A_USE = 2_000
 const HEALED = 80_000
 const GRACE = 20_000
 
