@@ -168,6 +168,13 @@ export const mutations: ReadonlyArray<Mutation> = [
     test: ["packages/core/test/Simulation.test.ts", "P1: what another process learnt"]
   },
   {
+    name: "ask for a newer token before its source gives one",
+    file: deciding,
+    find: "if (now >= earliest) return next",
+    replace: "if (true || now >= earliest) return next",
+    test: ["packages/core/test/Decision.test.ts", "a young token is left alone"]
+  },
+  {
     name: "ignore retryAt",
     file: memory,
     find: "=> retryAt <= now || failedAt > now + JITTER",

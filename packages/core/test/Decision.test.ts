@@ -14,7 +14,12 @@ const traits = [
   { replay: "once", earliestRefresh: "2 minutes" }
 ] as const
 const refreshing = traits.map((trait) => ({ refresh: () => never, ...trait }))
-const options = [{ login: never }, ...refreshing, ...refreshing.map((one) => ({ ...one, login: never }))]
+const options = [
+  { login: never },
+  { login: never, earliestRefresh: "2 minutes" as const },
+  ...refreshing,
+  ...refreshing.map((one) => ({ ...one, login: never }))
+]
 const sources: ReadonlyArray<TokenSource> = options.map((one) => Effect.runSync(TokenSource.make(one)))
 
 const obtainedAt = now - MINUTE
@@ -195,10 +200,9 @@ const rules: Readonly<Record<string, Rule>> = {
     !asks(decision) || (decision.by === "login" ? source.login : row.tokens && source.refresh) !== undefined,
   "a young token is left alone where the source says so": (decision, { source }, row) =>
     !asks(decision) ||
-    decision.by === "login" ||
     decision.replay ||
     now >= obtainedAt + Duration.toMillis(source.traits.earliestRefresh) ||
-    row.tokens?.hasAccessToken === false
+    row.tokens?.hasAccessToken !== true
 }
 
 describe("decide, over all situations", () => {

@@ -108,12 +108,7 @@ const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
     ["no options", sourceOf(undefined), "options", '"login"'],
     ["limits without make", sourceOf({ login, limits: { concurrency: 5 } }), "limits", "SourceLimits.make"],
     ["replayWindo", sourceOf({ login, replayWindo: "1 minute" }), "replayWindo", 'did you mean "replayWindow"?'],
-    [
-      "earliestRefresh without a refresh",
-      sourceOf({ login, earliestRefresh: "1 minute" }),
-      "earliestRefresh",
-      "no effect"
-    ],
+    ["replayWindow without a refresh", sourceOf({ login, replayWindow: "1 minute" }), "replayWindow", "no effect"],
     ["keepAlive: 30", sourceOf({ refresh: () => login, keepAlive: 30 }), "keepAlive", "Duration.seconds(3600)"],
     ["limits with a misspelling", () => js(SourceLimits.make)({ concurency: 5 }), "concurency", '"concurrency"?'],
     ["per: 1000", () => js(SourceLimits.make)({ rate: 5, per: 1000 }), "per", '"1 hour"']

@@ -69,7 +69,8 @@ export interface TraitOptions {
    */
   readonly replayWindow?: DurationOption | undefined
   /**
-   * The age of an access token before which the server refuses to refresh it.
+   * The age of an access token before which the server gives no newer one, by a refresh or a login. Whoever needs one
+   * sooner waits for it as long as the policy lets them, else gets a `TokenEndpointError` that is `throttled`.
    * @default "0 seconds"
    */
   readonly earliestRefresh?: DurationOption | undefined
@@ -191,7 +192,7 @@ export const TokenSource = {
 }
 
 /** The traits that have no effect without a refresh. */
-export const OF_REFRESH = ["replay", "replayWindow", "earliestRefresh", "keepAlive", "refreshTokenLifetime"] as const
+export const OF_REFRESH = ["replay", "replayWindow", "keepAlive", "refreshTokenLifetime"] as const
 
 const resolveTraits = (options: TraitOptions): SourceTraits => {
   const { keepAlive, refreshTokenLifetime } = options

@@ -73,7 +73,7 @@ export const decide = (situation: Situation): Decision => {
   }
   if (known !== undefined && row.generation < known.generation) return Decision.Restore()
   if (row.tokens !== undefined && isNews(row, row.tokens, situation)) return Decision.Adopt({ tokens: row.tokens })
-  const next = replacement(situation, row)
+  const next = aged(situation, row, replacement(situation, row))
   if (next._tag === "Stop" || !refused) return next
   if (isHeld(situation, row)) return Decision.Wait({ until: row.leaseUntil ?? now })
   if (row.retryAt === undefined || row.retryAt <= now) return next
@@ -95,8 +95,7 @@ const isHeld = ({ now, owner }: Situation, { leaseOwner, leaseUntil = 0 }: Row):
 
 /** How the tokens of `row` can be replaced, if they can. */
 const replacement = (situation: Situation, row: Row): Decision => {
-  const { key, now, owner, source } = situation
-  const { tokens } = row
+  const { key, owner, source } = situation
   if (row.dead === true) {
     if (source.login !== undefined) return login(true)
     const { claims, code } = row.failure ?? {}
@@ -106,10 +105,16 @@ const replacement = (situation: Situation, row: Row): Decision => {
   if (intentAt !== undefined && row.intentOwner !== owner && !isHeld(situation, row)) {
     return afterLostAnswer(situation, row, intentAt)
   }
-  if (!isRefreshable(situation, row)) return source.login === undefined ? absent(key) : login(false)
-  const earliest = (tokens?.obtainedAt ?? 0) + Duration.toMillis(source.traits.earliestRefresh)
-  if (now >= earliest || tokens?.hasAccessToken !== true) return refresh
-  const detail = "the source says that it refuses to refresh a token this young"
+  if (isRefreshable(situation, row)) return refresh
+  return source.login === undefined ? absent(key) : login(false)
+}
+
+/** `next`, but where that asks for a newer token while the one in the row is younger than the source allows. */
+const aged = ({ key, now, source }: Situation, { tokens }: Row, next: Decision): Decision => {
+  if (next._tag !== "Request" || next.replay || tokens?.hasAccessToken !== true) return next
+  const earliest = (tokens.obtainedAt ?? 0) + Duration.toMillis(source.traits.earliestRefresh)
+  if (now >= earliest) return next
+  const detail = "the source says that no token this young is replaced"
   return stop(new TokenEndpointError({ key, reason: "throttled", retryAfter: earliest - now, detail }), earliest)
 }
 
