@@ -41,7 +41,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "present the refresh token in memory, not the one read under the lease",
     file: requesting,
     find: "const request = { key, source, current: record.tokens, newer,",
-    replace: "const request = { key, source, current: slot.current?.tokens ?? record.tokens, newer,",
+    replace: "const request = { key, source, current: connection.current?.tokens ?? record.tokens, newer,",
     test: ["packages/core/test/Simulation.test.ts", "the row's, not the one in memory"]
   },
   {
@@ -107,8 +107,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "free the flight before the commit",
     file: engine,
-    find: "      entry.flight = flight\n",
-    replace: "      entry.flight = undefined\n"
+    find: "      entry.flightStarted(flight)\n",
+    replace: ""
   },
   {
     name: "treat 503 as dead",
@@ -195,8 +195,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a save that fails drops the pair",
     file: savings,
-    find: "      slot.unsaved = { ...unsaved, late: true }\n",
-    replace: "      slot.unsaved = undefined\n",
+    find: "      connection.saveFailed(pending)\n",
+    replace: "      connection.saved()\n",
     test: ["packages/core/test/TokenProvider.test.ts", "P4: where saving fails"]
   },
   {
@@ -221,8 +221,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "ignore rejections",
     file: engine,
-    find: "entry.current = { ...current, rejected: true }",
-    replace: "entry.current = { ...current, rejected: false }"
+    find: "if (mayRefresh) entry.rejected(current)",
+    replace: ""
   },
   {
     name: "a late rejection of an older generation counts",
@@ -301,8 +301,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a clock that went back stops repairs",
     file: "packages/core/src/provider/CacheEntry.ts",
-    find: "const at = Math.min(entry.repairs.at, now)",
-    replace: "const at = entry.repairs.at",
+    find: "const at = Math.min(this.#permits.at, now)",
+    replace: "const at = this.#permits.at",
     test: ["packages/core/test/Closing.test.ts", "P7"]
   },
   {
@@ -315,14 +315,14 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a put that is overtaken by a logout comes back",
     file: engine,
-    find: "!stands(entry) || entry.removals !== removals",
+    find: "!isCurrent(entry) || entry.removals !== removals",
     replace: "false",
     test: ["packages/core/test/Overtaken.test.ts", "whose answer comes after a logout"]
   },
   {
     name: "a refused call reports nothing",
     file: provider,
-    find: "yield* engine.reject(held, token)\n",
+    find: "yield* engine.reject(of, token)\n",
     replace: "yield* Effect.void\n",
     test: ["packages/core/test/TokenProvider.test.ts", "P7"]
   },
@@ -390,8 +390,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "nobody goes on to save",
     file: requesting,
-    find: "return Effect.ensuring(saved(slot, record, by, held), keepSaving(slot))",
-    replace: "return saved(slot, record, by, held)",
+    find: "return Effect.ensuring(saved(connection, record, by, held), keepSaving(connection))",
+    replace: "return saved(connection, record, by, held)",
     test: ["packages/core/test/Lease.test.ts", "P4: an outage of the store"]
   },
   {
@@ -404,22 +404,22 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "hand out what an older handle has",
     file: provider,
-    find: "    held = engine.standing(held)\n",
+    find: "    held = engine.entry(of)\n",
     replace: ""
   },
   {
-    name: "obtain for an older handle only there",
+    name: "obtain of an older entry only there",
     file: engine,
-    find: "const entry = standing(given)\n      if (closed)",
-    replace: "const entry = given\n      if (closed)",
+    find: "    for (let first = true; ; first = false) {\n      const entry = entryOf(of)\n",
+    replace: "    const entry = entryOf(of)\n    for (let first = true; ; first = false) {\n",
     hangs: "a caller whose entry has moved asks that one again and again"
   },
   // K7: what began before a logout or a login changes nothing after it.
   {
     name: "join the flight of before a login or a logout",
-    file: engine,
-    find: "    next.repairs = entry.repairs\n",
-    replace: "    next.repairs = entry.repairs\n    next.flight = entry.flight\n"
+    file: entries,
+    find: "    next.#permits = this.#permits\n",
+    replace: "    next.#permits = this.#permits\n    next.#flight = this.#flight\n"
   },
   // K4: clocks that are set.
   {
@@ -472,8 +472,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "two savers a key",
     file: savings,
-    find: "if (slot.hasSaver || slot.unsaved === undefined)",
-    replace: "if (slot.unsaved === undefined)",
+    find: "if (connection.hasSaver || connection.pending === undefined)",
+    replace: "if (connection.pending === undefined)",
     test: ["packages/core/test/Loss.test.ts", "one fiber a key"]
   },
   // Decisions, by their table.
@@ -521,9 +521,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "hand the end of an older flight to who came after a login",
-    file: engine,
-    find: "    next.repairs = entry.repairs\n",
-    replace: "    next.repairs = entry.repairs\n    next.flight = entry.flight\n",
+    file: entries,
+    find: "    next.#permits = this.#permits\n",
+    replace: "    next.#permits = this.#permits\n    next.#flight = this.#flight\n",
     test: ["packages/core/test/Overtaken.test.ts", "log out and log in again"]
   },
   {
@@ -586,8 +586,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a wait goes on after the end began",
     file: entries,
-    find: "hint: (millis) => (isOver() ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : hint(entry, millis)),",
-    replace: "hint: (millis) => hint(entry, millis),",
+    find: "return this.#isClosed() ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : this.change(millis)",
+    replace: "return this.change(millis)",
     test: ["packages/core/test/TokenProviders.test.ts", "P6: closing ends the wait"],
     hangs: "the scope of its test waits for a turn that nobody ends"
   },
@@ -631,15 +631,15 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "forget that a refresh token was refused where the store could not note it",
     file: requesting,
-    find: "if (Option.isNone(kept) && dead) slot.refused = { generation, failure }",
-    replace: "",
+    find: "dead ? { generation, failure } : undefined",
+    replace: "undefined",
     test: ["packages/core/test/Refused.test.ts", "not sent again, also"]
   },
   {
     name: "wait on where a clock that went back was seen first",
     file: renewals,
-    find: "        plan(entry, entry.current, entry.current.renewAt)",
-    replace: "        queue.put(entry, nextLook(entry.current, entry.current.renewAt))",
+    find: "        plan(entry, current, current.renewAt)",
+    replace: "        queue.put(entry, nextLook(current, current.renewAt))",
     test: ["packages/core/test/TokenProviders.test.ts", "while none is due"]
   }
 ]

@@ -1,25 +1,25 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Current, setBack } from "../refresh/Connection.js"
+import { type CachedToken, setBack } from "../refresh/CachedToken.js"
 import { freshness } from "../refresh/Freshness.js"
 import { type Instant, offsetOf } from "../refresh/Lease.js"
 import { makeAlarm } from "./Alarm.js"
-import { type Entry, isHalted } from "./CacheEntry.js"
+import { type CacheEntry, isHalted } from "./CacheEntry.js"
 import { DueQueue } from "./DueQueue.js"
 
 /** When each key of a process is renewed: one queue and one timer for all of them. */
-export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">, clock: Clock.Clock) => {
-  const queue = new DueQueue<Entry>()
+export const makeRenewals = (entries: Pick<ReadonlyMap<string, CacheEntry>, "values">, clock: Clock.Clock) => {
+  const queue = new DueQueue<CacheEntry>()
   const alarm = makeAlarm()
 
   /** Looks at `entry` at `at`, or where that is never, when its token ends. */
-  const plan = (entry: Entry, current: Current, at: number): void => {
+  const plan = (entry: CacheEntry, current: CachedToken, at: number): void => {
     if (queue.put(entry, nextLook(current, at))) alarm.ring()
   }
 
   /** Does not look at `entry` any more. */
-  const cancel = (entry: Entry): void => void queue.put(entry, Number.POSITIVE_INFINITY)
+  const cancel = (entry: CacheEntry): void => void queue.put(entry, Number.POSITIVE_INFINITY)
 
   const read = (): Instant => ({ wall: clock.unsafeCurrentTimeMillis(), steady: clock.unsafeCurrentTimeNanos() })
   let last = read()
@@ -31,8 +31,8 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
     if (step < -STEP) {
       for (const entry of entries.values()) {
         if (entry.current === undefined) continue
-        entry.current = setBack(entry.current, step)
-        plan(entry, entry.current, entry.current.renewAt)
+        const current = entry.clockWentBack(entry.current, step)
+        plan(entry, current, current.renewAt)
       }
     }
     last = now
@@ -40,13 +40,13 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
   }
 
   /** `current` by the wall clock as it is now, from which on a step back is seen. */
-  const corrected = (current: Current): Current => {
+  const corrected = (current: CachedToken): CachedToken => {
     const step = offsetOf(look()) - current.offset
     return step < -STEP ? setBack(current, step) : current
   }
 
   /** Renews what is due. Looks at the wall clock at least each minute, so that sleep and clock steps do no harm. */
-  const run = (renew: (entry: Entry) => Effect.Effect<unknown>): Effect.Effect<never> =>
+  const run = (renew: (entry: CacheEntry) => Effect.Effect<unknown>): Effect.Effect<never> =>
     Effect.gen(function* () {
       for (;;) {
         const now = look()
@@ -58,7 +58,7 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
           if (resting === undefined && Number.isFinite(current.renewAt)) yield* renew(entry)
           else if (now.wall < current.expiresAt || (resting !== undefined && Number.isFinite(resting))) {
             queue.put(entry, nextLook(current, resting ?? current.renewAt))
-          } else entry.current = { ...current, expiresAt: Number.NEGATIVE_INFINITY } // whatever the clock says later
+          } else entry.expired(current)
         }
         yield* alarm.wait(() => {
           const next = queue.next()
@@ -74,7 +74,7 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, Entry>, "values">
  * A token that nothing is planned for is looked at until it ends all the same, so that steps of the clock are seen. None
  * is renewed by itself sooner than a while after it came, however soon it ends: one of the clocks or units is wrong then.
  */
-const nextLook = ({ expiresAt, token }: Current, planned: number): number =>
+const nextLook = ({ expiresAt, token }: CachedToken, planned: number): number =>
   Math.max(Number.isFinite(planned) ? planned : expiresAt, token.obtainedAt + SPACING)
 
 const TICK = Duration.toMillis("1 minute")

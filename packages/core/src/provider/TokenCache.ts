@@ -16,7 +16,6 @@ import { AccessToken } from "../model/AccessToken.js"
 import { service } from "../model/Options.js"
 import { RefreshPolicy, type ResolvedPolicy, resolved } from "../model/RefreshPolicy.js"
 import {
-  InvalidOption,
   isTransient,
   ProviderClosed,
   ReauthorizationRequired,
@@ -28,15 +27,17 @@ import { register, rejections, waits } from "../model/TokenMetrics.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import { outOfTurn } from "../model/Turn.js"
+import type { CachedToken } from "../refresh/CachedToken.js"
 import { makeConcurrencyLimit } from "../refresh/ConcurrencyLimit.js"
-import { type Current, dueIn, isOlder, logDefect, timed, timedRow } from "../refresh/Connection.js"
+import { isOlder, logDefect } from "../refresh/Connection.js"
 import { freshness } from "../refresh/Freshness.js"
 import { type Halt, haltOf, isForgotten, tooLong } from "../refresh/RefreshFailure.js"
 import { makeProtocol } from "../refresh/RefreshProtocol.js"
+import { dueIn, timed, timedRow } from "../refresh/RenewalTime.js"
 import { watched } from "../refresh/StoreAvailability.js"
 import { TokenStore } from "../store/TokenStore.js"
 import { type TokenRecord } from "../store/TokenStoreBackend.js"
-import { type Entry, hint, isHalted, makeEntry, ring, takeRepair } from "./CacheEntry.js"
+import { CacheEntry, isHalted, type Listener, type Over } from "./CacheEntry.js"
 import { makeRenewals } from "./RenewalTimer.js"
 import { Flight } from "./SingleFlight.js"
 
@@ -49,14 +50,12 @@ export interface TokenEngine {
   readonly store: TokenStore["Type"]
   /** What happens under any key, from now on. */
   readonly events: Stream.Stream<TokenEvent>
-  /** What this process knows of `key`; the source counts only where the key is new here. */
-  readonly entry: (key: string, source: TokenSource) => Effect.Effect<Entry, InvalidOption>
+  /** What this process knows of the key; the source counts only where the key is new here. */
+  readonly entry: (of: Named) => CacheEntry
   /** What this process knows of `key`, if anything. */
-  readonly find: (key: string) => Entry | undefined
+  readonly find: (key: string) => CacheEntry | undefined
   /** How many keys are in memory. */
   readonly size: Effect.Effect<number>
-  /** The entry that now stands for the key of `entry`: itself, also after it was released, unless another took its place. */
-  readonly standing: (entry: Entry) => Entry
   /** Lets go of the keys that nobody used since `before` (epoch milliseconds) and that have nothing under way. */
   readonly release: (before: number) => Effect.Effect<void>
   /**
@@ -64,7 +63,7 @@ export interface TokenEngine {
    * Who is not `patient` does not wait where an attempt is pointless yet and the token at hand still holds.
    */
   readonly obtain: (
-    entry: Entry,
+    of: Named,
     beyond?: number,
     until?: number,
     patient?: boolean
@@ -73,18 +72,21 @@ export interface TokenEngine {
    * Waits for one attempt to bring a token newer than generation `than`, whatever comes of it; for none where one
    * failed just now and the back-off goes on.
    */
-  readonly renew: (entry: Entry, than: number) => Effect.Effect<void>
+  readonly renew: (of: Named, than: number) => Effect.Effect<void>
   /** Takes note that `token` was refused. */
-  readonly reject: (entry: Entry, token: AccessToken) => Effect.Effect<void>
-  readonly put: (entry: Entry, tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
-  readonly forget: (entry: Entry) => Effect.Effect<void, TokenStoreError | ProviderClosed>
+  readonly reject: (of: Named, token: AccessToken) => Effect.Effect<void>
+  readonly put: (of: Named, tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
+  readonly forget: (of: Named) => Effect.Effect<void, TokenStoreError | ProviderClosed>
   /** Looks into the store for tokens that somebody else fetched or removed. */
-  readonly sync: (entry: Entry) => Effect.Effect<void, TokenStoreError>
+  readonly sync: (of: Named) => Effect.Effect<void, TokenStoreError>
   /** Calls `listener` with the current token of the key, each newer one, and none at the end, for as long as the scope lives. */
-  readonly listen: (
-    entry: Entry,
-    listener: (token: AccessToken | undefined) => void
-  ) => Effect.Effect<void, never, Scope.Scope>
+  readonly listen: (of: Named, listener: Listener) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** A key, and where its tokens come from. */
+export interface Named {
+  readonly key: string
+  readonly source: TokenSource
 }
 
 /** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
@@ -98,68 +100,50 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
   const limit = makeConcurrencyLimit(kept, Duration.toMillis(policy.lease) / 3)
   const protocol = makeProtocol(availability, limit, policy, emit)
-  const entries = new Map<string, Entry>()
-  const renewals = makeRenewals(entries, yield* Effect.clock)
+  const entries = new Map<string, CacheEntry>()
+  const clock = yield* Effect.clock
+  const renewals = makeRenewals(entries, clock)
   let closed = false
   /** Held by each put and logout under way; the end takes all. */
   const writes = Effect.unsafeMakeSemaphore(WRITES)
 
   /** Puts `current` to use in place of `start`, unless somebody has put newer tokens to use since. */
-  const adopt = (entry: Entry, start: Current | undefined, found: Current) => {
+  const adopt = (entry: CacheEntry, start: CachedToken | undefined, found: CachedToken) => {
     const current = renewals.corrected(found)
     const known = entry.current
-    entry.halt = undefined
-    entry.failures = 0
+    entry.recovered()
     if (known === current) return
     if (known !== undefined && known !== start && known.token.generation > current.token.generation) return
-    entry.current = current
+    entry.adopted(current)
     renewals.plan(entry, current, current.renewAt)
-    if (current.tokens.hasAccessToken) for (const listener of entry.listeners ?? []) listener(current.token)
-    ring(entry)
+    if (current.tokens.hasAccessToken) for (const listener of entry.listeners) listener(current.token)
+    entry.changed()
   }
 
-  const drop = (entry: Entry) => {
-    entry.current = undefined
+  const drop = (entry: CacheEntry) => {
+    entry.cleared()
     renewals.cancel(entry)
   }
 
-  const open = (key: string, source: TokenSource, usedAt: number): Entry => {
-    const entry = makeEntry({ key, source, ahead: policy.ahead.initial, usedAt, isOver: () => closed })
+  const open = ({ key, source }: Named, usedAt: number): CacheEntry => {
+    const entry = new CacheEntry(key, source, policy.ahead.initial, usedAt, () => closed)
     entries.set(key, entry)
     return entry
   }
 
-  const entry = (key: string, source: TokenSource): Effect.Effect<Entry, InvalidOption> =>
-    Effect.flatMap(Clock.currentTimeMillis, (usedAt) =>
-      typeof key !== "string" || key === ""
-        ? new InvalidOption({ option: "key", expected: "a name for the connection, such as an account's id" })
-        : Effect.succeed(entries.get(key) ?? open(key, source, usedAt))
-    )
+  const entryOf = (of: Named): CacheEntry => entries.get(of.key) ?? open(of, clock.unsafeCurrentTimeMillis())
 
   const find = (key: string) => entries.get(key)
 
-  const standing = (entry: Entry): Entry => {
-    const known = entries.get(entry.key)
-    if (known !== undefined) return known
-    if (entry.over !== undefined) return open(entry.key, entry.source, entry.usedAt)
-    entries.set(entry.key, entry)
-    return entry
-  }
-
-  /** Whether `entry` still stands for its key. What was replaced, or released, changes nothing any more. */
-  const stands = (entry: Entry) => entries.get(entry.key) === entry
+  /** Whether `entry` is the one of its key. What was replaced, or released, changes nothing any more. */
+  const isCurrent = (entry: CacheEntry) => entries.get(entry.key) === entry
 
   /** Puts an entry that knows nothing in the place of `entry`, so that what is under way there changes nothing. */
-  const replace = (entry: Entry, over: NonNullable<Entry["over"]>): Entry => {
-    const next = open(entry.key, entry.source, entry.usedAt)
-    next.repairs = entry.repairs
-    next.listeners = entry.listeners
-    entry.over = over
-    entry.flight?.end(Exit.fail(new ReauthorizationRequired({ key: entry.key, reason: "forgotten" })))
-    entry.unsaved = undefined
-    entry.owner = undefined
-    drop(entry)
-    ring(entry)
+  const replace = (entry: CacheEntry, over: Over): CacheEntry => {
+    const next = open(entry, entry.usedAt)
+    entry.replacedBy(next, over)
+    renewals.cancel(entry)
+    entry.changed()
     return next
   }
 
@@ -171,12 +155,12 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     })
 
   /** Step 2: the flight under way, or a new one. It runs to its end whoever stops waiting. */
-  const fly = (entry: Entry): Effect.Effect<Flight<AccessToken, TokenError>> =>
+  const fly = (entry: CacheEntry): Effect.Effect<Flight<AccessToken, TokenError>> =>
     Effect.suspend(() => {
       if (entry.flight !== undefined) return Effect.succeed(entry.flight)
       const flight = new Flight<AccessToken, TokenError>()
       const { current } = entry
-      entry.flight = flight
+      entry.flightStarted(flight)
       return protocol.attempt(entry).pipe(
         Effect.raceFirst(flight.bell),
         Effect.exit,
@@ -189,10 +173,10 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
 
   /** Makes the outcome visible, and only then frees the slot. */
   const land = (
-    entry: Entry,
+    entry: CacheEntry,
     flight: Flight<AccessToken, TokenError>,
-    start: Current | undefined,
-    exit: Exit.Exit<Current, Halt>
+    start: CachedToken | undefined,
+    exit: Exit.Exit<CachedToken, Halt>
   ) =>
     Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void> => {
       const halt = Exit.isFailure(exit) ? haltOf(entry.key, exit.cause, now + TRUST) : undefined
@@ -205,11 +189,11 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         adopt(entry, start, current)
         flight.end(Exit.succeed(current.token))
       } else if (halt !== undefined) {
-        entry.halt = { ...halt, at: now }
+        entry.halted(halt, now)
         if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(halt.until, now + SOONEST))
         flight.end(Exit.fail(halt.error))
       }
-      entry.flight = undefined
+      entry.flightEnded()
       const late = Exit.isSuccess(exit) && exit.value.by !== "elsewhere" && entry.over === "forgotten"
       if (late) return protocol.revoke(entry, exit.value.tokens)
       const isDefect = Exit.isFailure(exit) && Option.isNone(Cause.failureOption(exit.cause))
@@ -217,7 +201,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     })
 
   const obtain = Effect.fnUntraced(function* (
-    given: Entry,
+    of: Named,
     beyond?: number,
     until = Number.POSITIVE_INFINITY,
     patient = true
@@ -225,9 +209,9 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     const wait = Duration.toMillis(policy.wait)
     let deadline = until
     for (let first = true; ; first = false) {
-      const entry = standing(given)
+      const entry = entryOf(of)
       if (closed) return yield* new ProviderClosed({ key: entry.key })
-      if (beyond !== undefined) entry.beyond = Math.max(entry.beyond, beyond)
+      if (beyond !== undefined) entry.wanted(beyond)
       const now = yield* Clock.currentTimeMillis
       deadline = Math.min(deadline, now + wait) // nearer where the clock went back
       const { current, halt } = entry
@@ -243,7 +227,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       if (halted) {
         const rests = !patient && freshness(current, now) !== "wait"
         if (rests || !isTransient(halt.error) || halt.until >= deadline) return yield* halt.error
-        yield* hint(entry, Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
+        yield* entry.change(Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
         continue
       }
       const exit = yield* (yield* fly(entry)).join(deadline)
@@ -254,43 +238,45 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         if (Option.isNone(error) || !isTransient(error.value)) return yield* exit
       } else if (beyond === undefined || exit.value.generation > beyond) return exit.value
       // The first may have been on its way before; a row that goes back and forth is looked at now and then.
-      else if (!first) yield* hint(entry, SOONEST)
+      else if (!first) yield* entry.change(SOONEST)
     }
   }, outOfTurn)
 
-  const renew = Effect.fnUntraced(function* (given: Entry, than: number) {
-    const entry = standing(given)
+  const renew = Effect.fnUntraced(function* (of: Named, than: number) {
+    const entry = entryOf(of)
     const now = yield* Clock.currentTimeMillis
     if (closed || isHalted(entry.halt, now) || (entry.current?.token.generation ?? -1) > than) return
     yield* (yield* fly(entry)).join(now + Duration.toMillis(policy.wait))
   }, outOfTurn)
 
-  const reject = Effect.fnUntraced(function* (given: Entry, token: AccessToken) {
-    const entry = standing(given)
+  const reject = Effect.fnUntraced(function* (of: Named, token: AccessToken) {
+    const entry = entryOf(of)
     const now = yield* Clock.currentTimeMillis
     const { current, key } = entry
     const { generation } = token
     if (current === undefined || current.rejected || current.token.generation !== generation) return
-    const repairs = takeRepair(entry, now)
-    if (repairs) entry.current = { ...current, rejected: true }
+    const mayRefresh = entry.takeRefreshPermit(now)
+    if (mayRefresh) entry.rejected(current)
     yield* Metric.increment(rejections)
-    yield* emit(repairs ? TokenEvent.Rejected({ key, generation }) : TokenEvent.RejectionsIgnored({ key, generation }))
+    yield* emit(
+      mayRefresh ? TokenEvent.Rejected({ key, generation }) : TokenEvent.RejectionsIgnored({ key, generation })
+    )
   })
 
   const put = Effect.fn("TokenProvider.put")(
-    function* (given: Entry, putting: TokenSet) {
-      const entry = standing(given)
+    function* (of: Named, putting: TokenSet) {
+      const entry = entryOf(of)
       const { key, removals } = entry
       if (closed) return yield* new ProviderClosed({ key })
       if (!putting.hasAccessToken && putting.refreshToken === undefined) {
         return yield* new TokenStoreError({ reason: "corrupt", key, detail: "there is no token to put" })
       }
-      entry.usedAt = yield* Clock.currentTimeMillis
+      entry.used(yield* Clock.currentTimeMillis)
       const tokens = putting.obtained(putting.obtainedAt ?? entry.usedAt)
       const draft = yield* timed(policy, entry, tokens, 0)
       const generation = yield* store.put(key, tokens, yield* dueIn(entry, draft))
       const token = AccessToken.of(tokens, generation)
-      if (!stands(entry) || entry.removals !== removals) yield* reload(key)
+      if (!isCurrent(entry) || entry.removals !== removals) yield* reload(key)
       // Else what is known is newer already.
       else if (generation > (entry.current?.token.generation ?? -1)) {
         adopt(replace(entry, "moved"), undefined, { ...draft, token, served: Exit.succeed(token) })
@@ -303,14 +289,14 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   )
 
   const forget = Effect.fn("TokenProvider.forget")(
-    function* (given: Entry) {
-      const entry = standing(given)
+    function* (of: Named) {
+      const entry = entryOf(of)
       const { key } = entry
       if (closed) return yield* new ProviderClosed({ key })
       const kept = yield* Effect.orElseSucceed(store.load(key), () => Option.none<TokenRecord>())
       yield* store.remove(key)
       const newest = newestOf(entry, Option.getOrUndefined(kept))
-      if (stands(entry)) replace(entry, "forgotten")
+      if (isCurrent(entry)) replace(entry, "forgotten")
       else yield* reload(key)
       yield* emit(TokenEvent.Forgotten({ key }))
       if (newest !== undefined) yield* protocol.revoke(entry, newest)
@@ -319,20 +305,21 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     Effect.uninterruptible
   )
 
-  const sync = Effect.fnUntraced(function* (entry: Entry) {
+  const sync = Effect.fnUntraced(function* (of: Named) {
     if (closed) return
+    const entry = entryOf(of)
     const { current: start } = entry
     const record = Option.getOrUndefined(yield* store.load(entry.key))
     // While newer tokens wait to be saved, an older row is no sign of lost commits.
-    if (entry.unsaved !== undefined) return
-    if (record !== undefined && stands(entry) && entry.flight === undefined && isOlder(record, entry)) {
+    if (entry.pending !== undefined) return
+    if (record !== undefined && isCurrent(entry) && entry.flight === undefined && isOlder(record, entry)) {
       const known = entry.current
       const restored = known && (yield* protocol.restore(entry, known, record.generation))
-      if (restored !== undefined && entry.current === known && stands(entry)) adopt(entry, known, restored)
+      if (restored !== undefined && entry.current === known && isCurrent(entry)) adopt(entry, known, restored)
       return
     }
     const found = record?.tokens && (yield* timedRow(policy, entry, record.tokens, record))
-    if (!stands(entry) || entry.flight !== undefined || entry.unsaved !== undefined) return
+    if (!isCurrent(entry) || entry.flight !== undefined || entry.pending !== undefined) return
     if (record === undefined && entry.current === start) return drop(entry)
     if (found === undefined || found.token.generation <= (entry.current?.token.generation ?? -1)) return
     adopt(entry, start, found)
@@ -340,21 +327,16 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     yield* emit(TokenEvent.Adopted({ key: entry.key, generation, expiresAt }))
   })
 
-  const listen = (given: Entry, listener: (token: AccessToken | undefined) => void) =>
+  const listen = (of: Named, listener: Listener) =>
     Effect.asVoid(
       Effect.acquireRelease(
         Effect.sync(() => {
           if (closed) return listener(undefined)
-          const entry = standing(given)
-          entry.listeners = (entry.listeners ?? new Set()).add(listener)
+          const entry = entryOf(of)
+          entry.listen(listener)
           if (entry.current?.tokens.hasAccessToken === true) listener(entry.current.token)
         }),
-        () =>
-          Effect.sync(() => {
-            const entry = entries.get(given.key) // it is not released while it has listeners
-            entry?.listeners?.delete(listener)
-            if (entry?.listeners?.size === 0) entry.listeners = undefined
-          })
+        () => Effect.sync(() => entries.get(of.key)?.unlisten(listener)) // it is not released while it has listeners
       )
     )
 
@@ -363,10 +345,10 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       ({ key, generation }) => {
         const entry = entries.get(key)
         if (entry === undefined) return Effect.void
-        ring(entry)
-        if (generation === 0) entry.removals++
+        entry.changed()
+        if (generation === 0) entry.rowRemoved()
         const current = entry.current?.token.generation
-        const wanted = current !== undefined || entry.halt !== undefined || entry.listeners !== undefined
+        const wanted = current !== undefined || entry.halt !== undefined || entry.listeners.size > 0
         const news = generation === 0 ? current !== undefined : generation !== current
         if (!wanted || !news || entry.flight !== undefined) return Effect.void
         return Effect.catchAllCause(sync(entry), (cause) =>
@@ -388,8 +370,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const release = (before: number) =>
     Effect.sync(() => {
       for (const [key, entry] of entries) {
-        const busy = entry.flight ?? entry.unsaved ?? entry.listeners
-        if (busy !== undefined || entry.hints?.isEmpty === false || entry.usedAt >= before) continue
+        if (entry.isBusy || entry.usedAt >= before) continue
         drop(entry)
         entries.delete(key)
       }
@@ -397,11 +378,11 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
 
   const close = Effect.suspend(() => {
     closed = true
-    const busy = [...entries.values()].filter((entry) => entry.flight !== undefined || entry.unsaved !== undefined)
+    const busy = [...entries.values()].filter((entry) => entry.flight !== undefined || entry.pending !== undefined)
     const finished = Effect.forEach(
       busy,
       (entry) => {
-        ring(entry)
+        entry.changed()
         const landed = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void
         return Effect.ignore(Effect.zipRight(landed, protocol.save(entry)))
       },
@@ -421,7 +402,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const end = Effect.suspend(() => {
     for (const entry of entries.values()) {
       drop(entry)
-      for (const listener of entry.listeners ?? []) listener(undefined)
+      for (const listener of entry.listeners) listener(undefined)
     }
     return PubSub.publish(pubsub, undefined)
   })
@@ -433,19 +414,19 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     closed ? Stream.empty : Stream.takeWhile(Stream.fromPubSub(pubsub), Predicate.isNotUndefined)
   )
   const engine: TokenEngine = {
-    ...{ policy, store, events, entry, find, size: Effect.sync(() => entries.size), standing, release },
+    ...{ policy, store, events, entry: entryOf, find, size: Effect.sync(() => entries.size), release },
     ...{ obtain, renew, reject, put, forget, sync, listen }
   }
   return engine
 })
 
 /** The newest tokens that anybody knows of, so that a logout can take them back. */
-const newestOf = ({ current, unsaved }: Entry, kept: TokenRecord | undefined): TokenSet | undefined => {
+const newestOf = ({ current, pending }: CacheEntry, kept: TokenRecord | undefined): TokenSet | undefined => {
   let newest: { readonly tokens: TokenSet | undefined; readonly generation: number } | undefined = kept
   if (current !== undefined && current.token.generation > (newest?.generation ?? -1)) {
     newest = { tokens: current.tokens, generation: current.token.generation }
   }
-  return unsaved !== undefined && unsaved.generation >= (newest?.generation ?? -1) ? unsaved.tokens : newest?.tokens
+  return pending !== undefined && pending.generation >= (newest?.generation ?? -1) ? pending.tokens : newest?.tokens
 }
 
 /** The store of the context. */

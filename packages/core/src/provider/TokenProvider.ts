@@ -45,10 +45,10 @@ import type { TokenStatus } from "../model/TokenStatus.js"
 import { decide } from "../refresh/Decision.js"
 import { freshness, isShort } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
-import type { Entry } from "./CacheEntry.js"
+import type { CacheEntry } from "./CacheEntry.js"
 import { alone } from "./SecondProvider.js"
 import { Peek, type Peeking } from "./SyncAccess.js"
-import { makeEngine, type TokenEngine, tokenStore } from "./TokenCache.js"
+import { makeEngine, type Named, type TokenEngine, tokenStore } from "./TokenCache.js"
 
 /** Hands out the token of one key. */
 export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
@@ -110,7 +110,7 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
       const source = yield* options.source
       const engine = yield* makeEngine(options.policy)
       yield* alone(yield* tokenStore, options.key)
-      return fromEntry(engine, yield* engine.entry(options.key, source))
+      return providerOf(engine, { key: options.key, source })
     })
 
   /**
@@ -166,18 +166,19 @@ export const tokenProvider = service(
   "a layer below that gives it, such as TokenProvider.layer({ key, source })"
 )
 
-/** The provider of the key of `entry`, whichever entry stands for it. */
-export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Type"] => {
-  const { key } = entry
-  let held = entry
+/** The provider of one key of the cache. */
+export const providerOf = (engine: TokenEngine, of: Named): TokenProvider["Type"] => {
+  const { key } = of
+  // Looked up anew where it holds no tokens: another entry may have taken its place.
+  let held = engine.entry(of)
   const here = () => {
-    held = engine.standing(held)
+    held = engine.entry(of)
     return held
   }
-  // Step 1, the hot path: no span, no allocation, one look at the clock. An entry that does not stand any more holds no tokens.
+  // Step 1, the hot path: no span, no allocation, one look at the clock.
   const fresh = (now: number) => {
     const { current } = held.current === undefined ? here() : held
-    held.usedAt = now
+    held.used(now)
     return current !== undefined && freshness(current, now) === "serve" ? current : undefined
   }
   let services: unknown
@@ -187,14 +188,14 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
       services = fiber.currentDefaultServices
       clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
     }
-    return fresh(clock.unsafeCurrentTimeMillis())?.served ?? engine.obtain(held)
+    return fresh(clock.unsafeCurrentTimeMillis())?.served ?? engine.obtain(of)
   })
 
   const getFor = Effect.fnUntraced(function* (minValidity: DurationOption) {
     yield* required(duration)(minValidity, "minValidity") ?? Effect.void
     const token = yield* get
     if (!isShort(token, Duration.toMillis(minValidity), yield* Clock.currentTimeMillis)) return token
-    yield* engine.renew(held, token.generation)
+    yield* engine.renew(of, token.generation)
     return yield* get
   })
 
@@ -206,7 +207,7 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
         if (Either.isRight(outcome)) return outcome.right
         const error = outcome.left
         if (isOther(error)) return yield* Effect.fail(error)
-        yield* engine.reject(held, token)
+        yield* engine.reject(of, token)
         const refused = new Unauthorized({ key, generation: token.generation })
         yield* Effect.mapError(again.next(new TokenRejected()), () => refused)
         const next = yield* get
@@ -223,18 +224,18 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
       const now = yield* Clock.currentTimeMillis
       const { wait } = engine.policy
       // A process that has nothing in memory yet looks up which token is the current one.
-      here().usedAt = now
-      if (held.current === undefined) yield* Effect.ignore(Effect.timeout(Effect.disconnect(engine.sync(held)), wait))
+      here().used(now)
+      if (held.current === undefined) yield* Effect.ignore(Effect.timeout(Effect.disconnect(engine.sync(of)), wait))
       const beyond = here().current?.token.generation ?? -1
-      return yield* engine.obtain(held, beyond, now + Duration.toMillis(wait))
+      return yield* engine.obtain(of, beyond, now + Duration.toMillis(wait))
     }),
-    reject: (token) => engine.reject(held, token),
+    reject: (token) => engine.reject(of, token),
     use,
-    changes: changes(engine, entry),
+    changes: changes(engine, of),
     events: Stream.filter(engine.events, (event) => event.key === key),
     status: Effect.suspend(() => status(engine, here())),
-    put: (tokens) => engine.put(held, tokens),
-    forget: Effect.suspend(() => engine.forget(held)),
+    put: (tokens) => engine.put(of, tokens),
+    forget: engine.forget(of),
     [Peek]: (now) => fresh(now)?.token
   }
   return provider
@@ -243,12 +244,12 @@ export const fromEntry = (engine: TokenEngine, entry: Entry): TokenProvider["Typ
 const isOther = <E>(error: E): error is Exclude<E, TokenRejected> => !(error instanceof TokenRejected)
 
 /** Each newer token, told by this process's flights, by the store's hints, and by a look into the store now and then. */
-const changes = (engine: TokenEngine, entry: Entry): Stream.Stream<AccessToken> =>
+const changes = (engine: TokenEngine, of: Named): Stream.Stream<AccessToken> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
       const tokens = yield* Queue.unbounded<AccessToken | undefined>()
-      yield* engine.listen(entry, (token) => void tokens.unsafeOffer(token))
-      const look = Effect.suspend(() => engine.sync(engine.standing(entry)))
+      yield* engine.listen(of, (token) => void tokens.unsafeOffer(token))
+      const look = engine.sync(of)
       yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.jittered(Schedule.spaced(LOOK))))
       return Stream.fromQueue(tokens).pipe(
         Stream.takeWhile(Predicate.isNotUndefined),
@@ -261,7 +262,7 @@ const changes = (engine: TokenEngine, entry: Entry): Stream.Stream<AccessToken> 
     })
   )
 
-const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: Entry) {
+const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: CacheEntry) {
   const loaded = yield* Effect.option(engine.store.load(entry.key))
   const now = yield* Clock.currentTimeMillis
   const { current, halt, key, owner, source } = entry

@@ -18,9 +18,9 @@ import type { TokenSource } from "../model/TokenSource.js"
 import { within } from "../model/Within.js"
 import { freshness } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
-import type { Entry } from "./CacheEntry.js"
+import type { CacheEntry } from "./CacheEntry.js"
 import { makeEngine } from "./TokenCache.js"
-import { fromEntry, type TokenProvider } from "./TokenProvider.js"
+import { providerChecks, providerOf, type TokenProvider } from "./TokenProvider.js"
 
 /** Hands out the tokens of any number of keys, each from a source of its own. */
 export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders")<
@@ -58,10 +58,13 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
       const engine = yield* makeEngine(options.policy)
       const find = yield* makeLookup(options.source, engine.policy.wait)
 
-      const entry = (key: string): Effect.Effect<Entry, NoSource | ProviderClosed> => {
+      const entry = (key: string): Effect.Effect<CacheEntry, NoSource | ProviderClosed> => {
         const known = engine.find(key)
         if (known !== undefined) return Effect.succeed(known)
-        const found = Effect.flatMap(find(key), (source) => engine.entry(key, source))
+        const found = Effect.flatMap(
+          find(key),
+          (source) => providerChecks.key(key, "key") ?? Effect.succeed(engine.entry({ key, source }))
+        )
         return Effect.catchTag(found, "InvalidOption", (error) => NoSource.of(key, error))
       }
       const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => engine.release(now - idle))
@@ -74,15 +77,15 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
             const known = engine.find(key)
             if (known === undefined) return Effect.flatMap(entry(key), (entry) => engine.obtain(entry))
             const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
-            known.usedAt = now
+            known.used(now)
             const { current } = known
             return current !== undefined && freshness(current, now) === "serve" ? current.served : engine.obtain(known)
           }),
-        of: (key) => Effect.map(entry(key), (entry) => fromEntry(engine, entry)),
+        of: (key) => Effect.map(entry(key), (entry) => providerOf(engine, entry)),
         renew: Effect.fnUntraced(function* (key, beyond) {
           const held = yield* entry(key)
           const token = yield* engine.obtain(held, beyond, undefined, false)
-          const current = engine.standing(held).current
+          const current = engine.entry(held).current
           const { by, endsAt } =
             current?.token === token ? current : { by: "elsewhere" as const, endsAt: current?.endsAt }
           return { token, by, endsAt }

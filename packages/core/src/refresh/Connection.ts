@@ -1,71 +1,243 @@
-import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+// Longer than 200 lines: the state of a key has one owner, and all that changes it stands here.
+
+import type * as Cause from "effect/Cause"
 import type * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Random from "effect/Random"
-import { AccessToken } from "../model/AccessToken.js"
-import { RefreshPolicy, type ResolvedPolicy } from "../model/RefreshPolicy.js"
 import type { TokenSourceDefect, TokenStoreError } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
-import { within } from "../model/Within.js"
 import type { Failure } from "../store/Failure.js"
+import { type CachedToken, renumbered, setBack } from "./CachedToken.js"
 import type { Row } from "./Decision.js"
-import { renewal } from "./Freshness.js"
-import { instant, offsetOf } from "./Lease.js"
+import { instant } from "./Lease.js"
 import type { Halt } from "./RefreshFailure.js"
-import { patience } from "./RefreshTokenExpiry.js"
 
-/** What one process knows of one key. */
-export interface Slot {
-  readonly key: string
-  readonly source: TokenSource
-  current: Current | undefined
-  /** State of the schedule that spaces renewals. */
-  ahead: unknown
-  /** The name of an attempt of ours that the store may still know of, and that presented nothing or whose outcome we know. */
-  owner: string | undefined
-  /** A refresh token that the server refused, by its generation, where the store could not note that. */
-  refused: { readonly generation: number; readonly failure: Failure } | undefined
-  /** Fetched tokens that the store has not taken yet. */
-  unsaved: Unsaved | undefined
-  /** The try to save them that is under way. */
-  saving: Deferred.Deferred<boolean, TokenStoreError> | undefined
-  /** Whether a fiber is at work that tries until they are saved. */
-  hasSaver: boolean
-  /** The bug of the source that ended the last attempt. */
-  defect: TokenSourceDefect | undefined
-  /** When a defect under this key was last logged, by the steady clock. */
-  loggedAt: bigint | undefined
-  /** How many attempts of this process failed in a row, whether or not the store could note it. */
-  failures: number
-  /** A newer generation than this was asked for. */
-  beyond: number
+/** What one process knows of one key. Each change has a name here; nothing else changes it. */
+export abstract class Connection {
+  #current: CachedToken | undefined
+  #scheduleState: unknown
+  #owner: string | undefined
+  #refused: Refused | undefined
+  #pending: PendingCommit | undefined
+  #saving: Deferred.Deferred<boolean, TokenStoreError> | undefined
+  #hasSaver = false
+  #defect: TokenSourceDefect | undefined
+  #loggedAt: bigint | undefined
+  #failures = 0
+  #newerThan = -1
+
+  constructor(
+    readonly key: string,
+    readonly source: TokenSource,
+    scheduleState: unknown
+  ) {
+    this.#scheduleState = scheduleState
+  }
+
   /** Waits for a hint that the row changed, at most for `millis`; halts where the provider closes. */
-  readonly hint: (millis: number) => Effect.Effect<void, Halt>
+  abstract waitForChange(millis: number): Effect.Effect<void, Halt>
+
+  /** The tokens in use. */
+  get current(): CachedToken | undefined {
+    return this.#current
+  }
+
+  /** State of the schedule that spaces renewals. */
+  get scheduleState(): unknown {
+    return this.#scheduleState
+  }
+
+  /**
+   * Lease owner of our last attempt, where the store may still hold its lease or intent although it sent nothing, or
+   * although its outcome is known here.
+   */
+  get owner(): string | undefined {
+    return this.#owner
+  }
+
+  /** How the refresh token of `generation` was refused, where the store could not note it. */
+  refusalOf(generation: number): Failure | undefined {
+    return this.#refused?.generation === generation ? this.#refused.failure : undefined
+  }
+
+  /** Tokens that came back and that the store has not taken yet. */
+  get pending(): PendingCommit | undefined {
+    return this.#pending
+  }
+
+  /** The try to save them that is under way. */
+  get saving(): Deferred.Deferred<boolean, TokenStoreError> | undefined {
+    return this.#saving
+  }
+
+  /** Whether a fiber tries until they are saved. */
+  get hasSaver(): boolean {
+    return this.#hasSaver
+  }
+
+  /** The bug of the source that ended the last attempt. */
+  get defect(): TokenSourceDefect | undefined {
+    return this.#defect
+  }
+
+  /** How many attempts of this process failed in a row, whether or not the store could note it. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** Callers want a newer generation than this one. */
+  get newerThan(): number {
+    return this.#newerThan
+  }
+
+  // The tokens in use.
+
+  adopted(tokens: CachedToken): void {
+    this.#current = tokens
+  }
+
+  /** The resource server refused the access token. */
+  rejected(tokens: CachedToken): void {
+    this.#current = { ...tokens, rejected: true }
+  }
+
+  /** They ended, whatever the clock says later. */
+  expired(tokens: CachedToken): void {
+    this.#current = { ...tokens, expiresAt: Number.NEGATIVE_INFINITY }
+  }
+
+  /** The wall clock went back by `-step` milliseconds since they came. */
+  clockWentBack(tokens: CachedToken, step: number): CachedToken {
+    this.#current = setBack(tokens, step)
+    return this.#current
+  }
+
+  /** The store, which had lost them, took `from` again, as the generation of `to`. */
+  restored(from: CachedToken, to: CachedToken): void {
+    if (this.#newerThan === from.token.generation) this.#newerThan = to.token.generation
+    this.#current = to
+  }
+
+  cleared(): void {
+    this.#current = undefined
+  }
+
+  /** A caller wants a newer generation than `generation`. */
+  wanted(generation: number): void {
+    this.#newerThan = Math.max(this.#newerThan, generation)
+  }
+
+  /** The schedule that spaces renewals took a step. */
+  scheduled(state: unknown): void {
+    this.#scheduleState = state
+  }
+
+  // An attempt.
+
+  /** Asks the store for the lease. Nothing is sent yet, so the next attempt may go on under the same name. */
+  leaseRequested(owner: string): void {
+    this.#owner = owner
+  }
+
+  /** The lease is another's, or the store has noted all that is known. */
+  leaseOver(): void {
+    this.#owner = undefined
+  }
+
+  /** Sends: what is presented under the owner's name is in doubt until its outcome is known. */
+  requestStarted(): void {
+    this.#owner = undefined
+  }
+
+  /** The request brought no tokens, after `failures` in a row that the row counts. */
+  requestFailed(defect: TokenSourceDefect | undefined, failures: number): void {
+    this.#defect = defect
+    this.#failures = Math.max(failures, this.#failures) + 1
+  }
+
+  /** The store missed how the request under `owner` failed: it would take a known outcome for a doubtful one from anyone else. */
+  failureMissed(owner: string, inDoubt: boolean, refused: Refused | undefined): void {
+    this.#owner = inDoubt ? undefined : owner
+    this.#refused = refused ?? this.#refused
+  }
+
+  /** The store failed before anything was asked for. */
+  storeFailed(): void {
+    this.#failures++
+  }
+
+  /** There are tokens again. */
+  recovered(): void {
+    this.#failures = 0
+  }
+
+  // Tokens on their way into the store.
+
+  /** Step 6: the first thing that happens to tokens that came back. */
+  received(pending: PendingCommit): void {
+    this.#pending = pending
+  }
+
+  saveStarted(saving: Deferred.Deferred<boolean, TokenStoreError>): void {
+    this.#saving = saving
+  }
+
+  saveEnded(): void {
+    this.#saving = undefined
+  }
+
+  /** The store did not take `pending` this time. */
+  saveFailed(pending: PendingCommit): void {
+    this.#pending = { ...pending, late: true }
+  }
+
+  /** The store has answered for good: it took the pending tokens, or has newer ones, or no row. */
+  saved(): void {
+    this.#pending = undefined
+    this.#owner = undefined
+  }
+
+  /** The store took `tokens` under another number. */
+  renumbered(tokens: TokenSet, generation: number): void {
+    if (this.#current?.tokens === tokens) this.#current = renumbered(this.#current, generation)
+  }
+
+  /** The row is not of `tokens`: it says what holds. */
+  overtaken(tokens: TokenSet): void {
+    if (this.#current?.tokens === tokens) this.#current = undefined
+  }
+
+  saverStarted(): void {
+    this.#hasSaver = true
+  }
+
+  saverEnded(): void {
+    this.#hasSaver = false
+  }
+
+  /** A logout or a login took its place: what was under way changes nothing any more. */
+  abandoned(): void {
+    this.#pending = undefined
+    this.#owner = undefined
+    this.#current = undefined
+  }
+
+  /** Whether a defect may be logged at `steady`: one a minute. */
+  mayLog(steady: bigint): boolean {
+    if (this.#loggedAt !== undefined && steady - this.#loggedAt < A_MINUTE) return false
+    this.#loggedAt = steady
+    return true
+  }
 }
 
-/** The tokens in use. Instants are epoch milliseconds, `Infinity` where there is none. */
-export interface Current {
-  readonly tokens: TokenSet
-  readonly token: AccessToken
-  readonly renewAt: number
-  readonly expiresAt: number
-  readonly rejected: boolean
-  /** Who brought them: a request of this process, or somebody else. */
-  readonly by: Failure["by"] | "elsewhere"
-  /** When the refresh token ends for good, if that is soon. */
-  readonly endsAt: number | undefined
-  /** How far the wall clock that its instants are of was ahead of the steady one, in milliseconds. */
-  readonly offset: number
-  /** The token as a result, ready to be handed out. */
-  readonly served: Exit.Exit<AccessToken>
+/** A refresh token that the server refused, by its generation. */
+export interface Refused {
+  readonly generation: number
+  readonly failure: Failure
 }
 
 /** Tokens to commit over `generation`. */
-export interface Unsaved {
+export interface PendingCommit {
   readonly owner: string
   readonly generation: number
   readonly tokens: TokenSet
@@ -74,120 +246,18 @@ export interface Unsaved {
   readonly late: boolean
 }
 
-/** The tokens with the instants that rule them. */
-export const timed = Effect.fnUntraced(function* (
-  policy: ResolvedPolicy,
-  slot: Slot,
-  tokens: TokenSet,
-  generation: number
-) {
-  const token = AccessToken.of(tokens, generation)
-  const at = yield* instant
-  const now = at.wall
-  const { traits } = slot.source
-  // Where a refresh ends the old token at once, early renewal only shortens its life.
-  const earliest = Duration.toMillis(traits.earliestRefresh)
-  const [renewAt, ahead] = yield* Effect.catchAllCause(
-    Effect.suspend(() => renewal(policy.ahead, slot.ahead, token, now, earliest)).pipe(within(LONGEST_STEP, tooLong)),
-    Effect.fnUntraced(function* (cause) {
-      yield* logDefect(
-        slot,
-        `The schedule "ahead" of the policy died, or did not end, for "${slot.key}"; the default is used`,
-        cause
-      )
-      const [renewAt] = yield* renewal(standard, undefined, token, now, earliest)
-      return [renewAt, slot.ahead] as const
-    })
-  )
-  slot.ahead = ahead
-  const expiresAt = tokens.holdsUntil
-  const latest = !tokens.hasAccessToken
-    ? now
-    : traits.revokesAccessToken
-      ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease))
-      : renewAt
-  const served = Exit.succeed(token)
-  const current: Current = {
-    tokens,
-    token,
-    renewAt: latest,
-    expiresAt,
-    rejected: false,
-    by: "elsewhere",
-    endsAt: undefined,
-    offset: offsetOf(at),
-    served
-  }
-  return current
-})
-
-/**
- * The same of the tokens in a row. Where nobody knows the answer to their last refresh, they are renewed as soon as the
- * lease of whoever asked runs out: the source takes their refresh token once more only for so long.
- */
-export const timedRow = Effect.fnUntraced(function* (
-  policy: ResolvedPolicy,
-  slot: Slot,
-  tokens: TokenSet,
-  { generation, intentAt, intentOwner, leaseUntil = 0 }: Row
-) {
-  const current = yield* timed(policy, slot, tokens, generation)
-  if (intentAt === undefined || intentOwner === slot.owner) return current
-  const end = intentAt + Duration.toMillis(slot.source.traits.replayWindow)
-  const isOpen = Math.max(leaseUntil, yield* Clock.currentTimeMillis) < end
-  return isOpen ? { ...current, renewAt: Math.min(current.renewAt, leaseUntil) } : current
-})
-
-/** The same by a wall clock that went back by `-step` milliseconds since: its instants would come that much too late. */
-export const setBack = (current: Current, step: number): Current => {
-  const tokens = current.tokens.shifted(step)
-  const token = AccessToken.of(tokens, current.token.generation)
-  const instants = {
-    renewAt: current.renewAt + step,
-    expiresAt: current.expiresAt + step,
-    offset: current.offset + step
-  }
-  return { ...current, tokens, token, ...instants, served: Exit.succeed(token) }
-}
-
-/** The same tokens as another generation. */
-export const renumbered = (current: Current, generation: number): Current => {
-  const token = AccessToken.of(current.tokens, generation)
-  return { ...current, token, served: Exit.succeed(token) }
-}
-
 /** Whether a row is of an older generation than what this process has kept. */
-export const isOlder = (row: Row, { current }: Slot): boolean =>
+export const isOlder = (row: Row, { current }: Connection): boolean =>
   current !== undefined && row.generation < current.token.generation
 
-/** A name for one attempt. */
-export const newOwner = Effect.map(
-  Effect.all([Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER), Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)]),
-  (parts) => parts.map((part) => part.toString(36)).join("")
-)
-
 /** Logs what nobody foresaw, with its cause, at most once a minute for each key. */
-export const logDefect = Effect.fnUntraced(function* (slot: Slot, message: string, cause: Cause.Cause<unknown>) {
+export const logDefect = Effect.fnUntraced(function* (
+  connection: Connection,
+  message: string,
+  cause: Cause.Cause<unknown>
+) {
   const { steady } = yield* instant
-  if (slot.loggedAt !== undefined && steady - slot.loggedAt < A_MINUTE) return
-  slot.loggedAt = steady
-  yield* Effect.logError(message, cause)
+  if (connection.mayLog(steady)) yield* Effect.logError(message, cause)
 })
 
-/** Milliseconds until a worker should renew `current`; undefined for never. */
-export const dueIn = Effect.fnUntraced(function* (slot: Slot, current: Current) {
-  const now = yield* Clock.currentTimeMillis
-  const { keepAlive } = slot.source.traits
-  const due = Math.min(
-    current.renewAt - now,
-    slot.source.refresh === undefined ? Number.POSITIVE_INFINITY : patience(current.tokens, now),
-    keepAlive === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(keepAlive)
-  )
-  return Number.isFinite(due) ? Math.max(0, Math.ceil(due)) : undefined
-})
-
-const standard = RefreshPolicy.beforeExpiry("5 minutes")
-/** What a schedule may take to say when: the tokens that wait for it are saved after it. */
-const LONGEST_STEP = Duration.seconds(5)
-const tooLong = () => new Cause.TimeoutException()
 const A_MINUTE = 60_000_000_000n

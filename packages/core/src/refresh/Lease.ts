@@ -1,6 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { TokenEndpointError, type TokenStoreError } from "../model/TokenError.js"
 import type { TokenStore } from "../store/TokenStore.js"
 
@@ -38,6 +39,12 @@ export const offsetOf = ({ steady, wall }: Instant): number => wall - Number(ste
 /** The milliseconds from one instant to a later one, by the clock that says more. */
 export const elapsed = (from: Instant, to: Instant): number =>
   Math.max(Number(to.steady - from.steady) / 1_000_000, to.wall - from.wall)
+
+/** A name for one attempt. */
+export const newOwner = Effect.map(
+  Effect.all([Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER), Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)]),
+  (parts) => parts.map((part) => part.toString(36)).join("")
+)
 
 /** The lease that `owner` was given by an answer that was asked for at `askedAt`. */
 export const makeLease = (

@@ -14,26 +14,28 @@ import { TokenEvent } from "../model/TokenEvent.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import { within } from "../model/Within.js"
 import type { Failure } from "../store/Failure.js"
+import type { CachedToken } from "./CachedToken.js"
 import type { ConcurrencyLimit } from "./ConcurrencyLimit.js"
-import { type Current, newOwner, type Slot, timedRow } from "./Connection.js"
+import type { Connection } from "./Connection.js"
 import { type Decision, decide, type Plan, type Row } from "./Decision.js"
 import { backOff, freshness } from "./Freshness.js"
-import { instant } from "./Lease.js"
+import { instant, newOwner } from "./Lease.js"
 import { makeSaving, type Saving } from "./PendingCommit.js"
 import { Halt } from "./RefreshFailure.js"
 import { makeRequests } from "./RefreshRequest.js"
+import { timedRow } from "./RenewalTime.js"
 import { inTurn } from "./SourceTurn.js"
 import type { Availability } from "./StoreAvailability.js"
 
 /** The one path to a token endpoint. Provider, worker and service all go through it. */
 export interface RefreshProtocol extends Pick<Saving, "save" | "restore"> {
   /**
-   * Brings tokens newer than `slot.current`: adopts what others fetched, else asks once, under the lease. Run it in a
+   * Brings tokens newer than `connection.current`: adopts what others fetched, else asks once, under the lease. Run it in a
    * fiber of its own, so that a caller that stops waiting stops neither the request nor the save.
    */
-  readonly attempt: (slot: Slot) => Effect.Effect<Current, Halt>
+  readonly attempt: (connection: Connection) => Effect.Effect<CachedToken, Halt>
   /** Tells the source that the tokens are no longer wanted; best effort, bounded in time. */
-  readonly revoke: (slot: Slot, tokens: TokenSet) => Effect.Effect<void>
+  readonly revoke: (connection: Connection, tokens: TokenSet) => Effect.Effect<void>
 }
 
 /** Builds the protocol for all keys of one process. */
@@ -46,21 +48,21 @@ export const makeProtocol = (
   const lasts = Duration.toMillis(policy.lease)
 
   /** Ends the attempt where the store fails, to be made again after a back-off of this process's own. */
-  const orHalt = <A>(slot: Slot, effect: Effect.Effect<A, TokenStoreError>): Effect.Effect<A, Halt> =>
+  const orHalt = <A>(connection: Connection, effect: Effect.Effect<A, TokenStoreError>): Effect.Effect<A, Halt> =>
     Effect.catchAll(
       effect,
       Effect.fnUntraced(function* (error) {
         const now = yield* Clock.currentTimeMillis
-        slot.failures++
-        return yield* new Halt({ error, until: now + (yield* backOff(policy.retry, slot.failures, error, now)) })
+        connection.storeFailed()
+        return yield* new Halt({ error, until: now + (yield* backOff(policy.retry, connection.failures, error, now)) })
       })
     )
 
-  const load = (slot: Slot): Effect.Effect<Row | undefined, Halt> =>
-    Effect.map(orHalt(slot, limit.run(store.load(slot.key))), Option.getOrUndefined)
+  const load = (connection: Connection): Effect.Effect<Row | undefined, Halt> =>
+    Effect.map(orHalt(connection, limit.run(store.load(connection.key))), Option.getOrUndefined)
 
-  const revoke = (slot: Slot, tokens: TokenSet) =>
-    Effect.suspend(() => slot.source.revoke?.(tokens) ?? Effect.void).pipe(
+  const revoke = (connection: Connection, tokens: TokenSet) =>
+    Effect.suspend(() => connection.source.revoke?.(tokens) ?? Effect.void).pipe(
       within(policy.timeout, () => undefined),
       Effect.catchAllCause(() => Effect.void)
     )
@@ -68,8 +70,13 @@ export const makeProtocol = (
   const saving = makeSaving(store, lasts, emit, revoke)
   const request = makeRequests(store, policy, emit, saving)
 
-  const decision = Effect.fnUntraced(function* (slot: Slot, row: Row | undefined, seen: boolean, refused: boolean) {
-    const { current, defect, key, owner, source } = slot
+  const decision = Effect.fnUntraced(function* (
+    connection: Connection,
+    row: Row | undefined,
+    seen: boolean,
+    refused: boolean
+  ) {
+    const { current, defect, key, owner, source } = connection
     const known = current && { ...current, generation: current.token.generation }
     const left = row === undefined ? 0 : yield* grace({ leaseOwner: undefined, leaseUntil: undefined, ...row })
     return decide({
@@ -87,44 +94,44 @@ export const makeProtocol = (
   })
 
   /** Decides, does it, and decides again with the row as it is then, until there are tokens or none can be had. */
-  const attempt = Effect.fn("RefreshProtocol.attempt")(function* (slot: Slot) {
-    const pause = yield* makePause(slot)
-    if (slot.unsaved !== undefined) yield* orHalt(slot, saving.save(slot))
-    let start = slot.current
-    let row = start === undefined ? yield* load(slot) : memory(start)
+  const attempt = Effect.fn("RefreshProtocol.attempt")(function* (connection: Connection) {
+    const pause = yield* makePause(connection)
+    if (connection.pending !== undefined) yield* orHalt(connection, saving.save(connection))
+    let start = connection.current
+    let row = start === undefined ? yield* load(connection) : memory(start)
     let seen = row !== undefined
     let refused = false
     for (let round = 0; ; round++) {
-      const { current } = slot
+      const { current } = connection
       // Newer tokens were put, or adopted from a hint, meanwhile.
       if (current !== undefined && current !== start && freshness(current, yield* Clock.currentTimeMillis) !== "wait") {
         return current
       }
-      const next: Decision = yield* decision(slot, row, seen, refused)
+      const next: Decision = yield* decision(connection, row, seen, refused)
       switch (next._tag) {
         case "Adopt":
-          return yield* adopt(slot, next.tokens, row)
+          return yield* adopt(connection, next.tokens, row)
         case "Restore": {
-          const restored = yield* restore(slot, row, round)
-          if (restored !== undefined) start = slot.current = restored
-          row = restored === undefined ? yield* load(slot) : memory(restored)
+          const restored = yield* restore(connection, row, round)
+          if (restored !== undefined) start = restored
+          row = restored === undefined ? yield* load(connection) : memory(restored)
           refused = false
           break
         }
         case "Wait":
           yield* pause(next.until)
-          row = yield* load(slot)
+          row = yield* load(connection)
           refused = false
           break
         case "Request": {
           // A row that changed is asked for at once; one whose lease is neither given nor held, now and then.
           if (refused && round > FREE_ROUNDS) {
             yield* pause(undefined)
-            row = yield* load(slot)
+            row = yield* load(connection)
             refused = false
             break
           }
-          const asked = yield* inTurn(slot, ask(slot, row, next))
+          const asked = yield* inTurn(connection, ask(connection, row, next))
           if (asked.current !== undefined) return asked.current
           row = asked.row
           refused = true
@@ -137,34 +144,38 @@ export const makeProtocol = (
     }
   })
 
-  const adopt = Effect.fnUntraced(function* (slot: Slot, tokens: TokenSet, row: Row | undefined) {
+  const adopt = Effect.fnUntraced(function* (connection: Connection, tokens: TokenSet, row: Row | undefined) {
     const generation = row?.generation ?? 0
-    const current = yield* timedRow(policy, slot, tokens, { ...row, generation })
-    yield* emit(TokenEvent.Adopted({ key: slot.key, generation, expiresAt: tokens.expiresAt }))
+    const current = yield* timedRow(policy, connection, tokens, { ...row, generation })
+    yield* emit(TokenEvent.Adopted({ key: connection.key, generation, expiresAt: tokens.expiresAt }))
     return current
   })
 
   /** Puts the tokens in memory over an older row, whose refresh token is spent. None where the row has changed meanwhile. */
-  const restore = (slot: Slot, row: Row | undefined, round: number): Effect.Effect<Current | undefined, Halt> =>
+  const restore = (
+    connection: Connection,
+    row: Row | undefined,
+    round: number
+  ): Effect.Effect<CachedToken | undefined, Halt> =>
     Effect.gen(function* () {
-      const { current, key } = slot
+      const { current, key } = connection
       if (current === undefined || row === undefined) return undefined
-      const restored = yield* orHalt(slot, saving.restore(slot, current, row.generation))
-      if (restored !== undefined && slot.beyond === current.token.generation) slot.beyond = restored.token.generation
+      const restored = yield* orHalt(connection, saving.restore(connection, current, row.generation))
+      if (restored !== undefined) connection.restored(current, restored)
       if (restored !== undefined || round < FREE_ROUNDS) return restored
       const detail = "it gives an older generation than it took"
-      return yield* orHalt(slot, new TokenStoreError({ reason: "unreachable", key, detail }))
+      return yield* orHalt(connection, new TokenStoreError({ reason: "unreachable", key, detail }))
     })
 
   /** Waits for a hint that the row changed, or `until` then, ever longer, and never beyond the policy's `wait` in all. */
-  const makePause = (slot: Slot) =>
+  const makePause = (connection: Connection) =>
     Effect.map(instant, (began) => {
       let poll = FIRST_POLL
       return Effect.fnUntraced(function* (until: number | undefined) {
         const { steady, wall } = yield* instant
         const left = Duration.toMillis(policy.wait) - Number((steady - began.steady) / 1_000_000n)
         if (left <= 0) {
-          const { key } = slot
+          const { key } = connection
           const error: TokenError =
             until === undefined
               ? new TokenStoreError({ reason: "unreachable", key, detail: "it neither gives nor refuses the lease" })
@@ -172,52 +183,54 @@ export const makeProtocol = (
           return yield* new Halt({ error, until: wall + STORE_RETRY })
         }
         const jittered = poll * (yield* Random.nextRange(0.5, 1))
-        yield* slot.hint(Math.max(1, Math.min(jittered, (until ?? Number.POSITIVE_INFINITY) - wall, left)))
+        yield* connection.waitForChange(
+          Math.max(1, Math.min(jittered, (until ?? Number.POSITIVE_INFINITY) - wall, left))
+        )
         poll = Math.min(poll * 2, LAST_POLL)
       })
     })
 
   /** Steps 3 to 9: takes the lease and, where it is given, asks the token endpoint; gives the row where that brought no tokens. */
-  const ask = Effect.fnUntraced(function* (slot: Slot, row: Row | undefined, { by, force, replay }: Plan) {
-    const { key } = slot
-    const owner: string = slot.owner ?? (yield* newOwner)
-    slot.owner = owner
+  const ask = Effect.fnUntraced(function* (connection: Connection, row: Row | undefined, { by, force, replay }: Plan) {
+    const { key } = connection
+    const owner: string = connection.owner ?? (yield* newOwner)
+    connection.leaseRequested(owner)
     const known = row?.tokens === undefined ? undefined : row.generation
     let askedAt = yield* instant
     const lease = Effect.flatMap(instant, (now) => {
       askedAt = now
       return store.lease(key, { owner, known, lasts, presents: by === "refresh", force })
     })
-    const record = Option.getOrUndefined(yield* orHalt(slot, limit.run(lease)))
+    const record = Option.getOrUndefined(yield* orHalt(connection, limit.run(lease)))
     const asked: Asked = { row: record, current: undefined }
     if (record === undefined) return asked
     if (record.leaseOwner !== owner) {
-      slot.owner = undefined
+      connection.leaseOver()
       return asked
     }
     const { generation } = record
-    const refused = slot.refused?.generation === generation ? slot.refused.failure : undefined
+    const refused = connection.refusalOf(generation)
     if ((record.dead || refused !== undefined) && by === "refresh") {
       // Refused meanwhile, as another process found out or as the store could not note: it is not presented again.
       const failure: Failure = refused ?? record.failure ?? { by, tag: "GrantRejected" }
-      yield* orHalt(slot, store.fail(key, { owner, generation, failure, inDoubt: false, dead: true, retryIn: 0 }))
-      slot.owner = undefined
-      return { ...asked, row: yield* load(slot) }
+      yield* orHalt(connection, store.fail(key, { owner, generation, failure, inDoubt: false, dead: true, retryIn: 0 }))
+      connection.leaseOver()
+      return { ...asked, row: yield* load(connection) }
     }
     if (replay) yield* emit(TokenEvent.Replayed({ key }))
     // From here on an interruption ends the request, and nothing else: what it came to is noted or saved all the same.
-    const current = yield* Effect.uninterruptible(request(slot, record, by, owner, askedAt))
-    return { current, row: current === undefined ? yield* load(slot) : record } satisfies Asked
+    const current = yield* Effect.uninterruptible(request(connection, record, by, owner, askedAt))
+    return { current, row: current === undefined ? yield* load(connection) : record } satisfies Asked
   })
 
   return { attempt, save: saving.save, restore: saving.restore, revoke }
 }
 
-const memory = ({ token, tokens }: Current): Row => ({ generation: token.generation, tokens, isCopy: true })
+const memory = ({ token, tokens }: CachedToken): Row => ({ generation: token.generation, tokens, isCopy: true })
 
 /** What came of an attempt to ask: tokens, or else the row as it is now. */
 interface Asked {
-  readonly current: Current | undefined
+  readonly current: CachedToken | undefined
   readonly row: Row | undefined
 }
 

@@ -13,13 +13,15 @@ import { endTurn } from "../model/Turn.js"
 import type { Failure } from "../store/Failure.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { TokenRecord } from "../store/TokenStoreBackend.js"
-import { type Current, dueIn, logDefect, type Slot, timed, type Unsaved } from "./Connection.js"
+import type { CachedToken } from "./CachedToken.js"
+import { type Connection, logDefect, type PendingCommit } from "./Connection.js"
 import { backOff } from "./Freshness.js"
 import { type Instant, type Lease, makeLease } from "./Lease.js"
 import { outcomeOf, remembered } from "./Outcome.js"
 import type { Saving } from "./PendingCommit.js"
 import { Halt } from "./RefreshFailure.js"
 import { endingOf } from "./RefreshTokenExpiry.js"
+import { dueIn, timed } from "./RenewalTime.js"
 import { exchange } from "./RequestTokens.js"
 
 /** Steps 5 to 9: asks the token endpoint under the lease `owner`, and writes what came of it. */
@@ -31,19 +33,18 @@ export const makeRequests = (
 ) => {
   /** None where another took the lease over. */
   const request = Effect.fnUntraced(function* (
-    slot: Slot,
+    connection: Connection,
     record: TokenRecord,
     first: Failure["by"],
     owner: string,
     askedAt: Instant
-  ): Effect.fn.Return<Current | undefined, Halt> {
-    const { key, source } = slot
-    // Until its outcome is known, what is presented under this name is in doubt.
-    slot.owner = undefined
+  ): Effect.fn.Return<CachedToken | undefined, Halt> {
+    const { key, source } = connection
+    connection.requestStarted()
     const lease = yield* makeLease(store, key, owner, policy.lease, askedAt)
     const keeping = yield* Effect.fork(Effect.interruptible(lease.keep))
-    const rejected = slot.current?.rejected === true && slot.current.token.generation === record.generation
-    const newer = rejected || slot.beyond >= record.generation
+    const rejected = connection.current?.rejected === true && connection.current.token.generation === record.generation
+    const newer = rejected || connection.newerThan >= record.generation
     const request = { key, source, current: record.tokens, newer, timeout: policy.timeout }
     let by = first
     let refreshRefused = false
@@ -59,29 +60,38 @@ export const makeRequests = (
       }
     }
     const ended = Either.isRight(answer)
-      ? commit(slot, record, by, owner, answer.right)
-      : fail(slot, record, by, lease, answer.left, refreshRefused)
+      ? commit(connection, record, by, owner, answer.right)
+      : fail(connection, record, by, lease, answer.left, refreshRefused)
     yield* endTurn
     return yield* Effect.ensuring(ended, Fiber.interruptFork(keeping))
   })
 
   /** Step 6: holds what came back, before anything else is done, and saves it. */
-  const commit = (slot: Slot, record: TokenRecord, by: Failure["by"], owner: string, tokens: TokenSet) => {
-    const held: Unsaved = { owner, generation: record.generation, tokens, dueIn: 0, late: false }
-    slot.unsaved = held
-    return Effect.ensuring(saved(slot, record, by, held), keepSaving(slot))
+  const commit = (connection: Connection, record: TokenRecord, by: Failure["by"], owner: string, tokens: TokenSet) => {
+    const held: PendingCommit = { owner, generation: record.generation, tokens, dueIn: 0, late: false }
+    connection.received(held)
+    return Effect.ensuring(saved(connection, record, by, held), keepSaving(connection))
   }
 
-  const saved = Effect.fnUntraced(function* (slot: Slot, record: TokenRecord, by: Failure["by"], held: Unsaved) {
-    const { key } = slot
+  const saved = Effect.fnUntraced(function* (
+    connection: Connection,
+    record: TokenRecord,
+    by: Failure["by"],
+    held: PendingCommit
+  ) {
+    const { key } = connection
     const { tokens } = held
     const ending = endingOf(tokens, record.tokens, policy.warnings, yield* Clock.currentTimeMillis)
-    const current: Current = { ...(yield* timed(policy, slot, tokens, record.generation + 1)), by, endsAt: ending?.at }
-    const due = yield* dueIn(slot, current)
+    const current: CachedToken = {
+      ...(yield* timed(policy, connection, tokens, record.generation + 1)),
+      by,
+      endsAt: ending?.at
+    }
+    const due = yield* dueIn(connection, current)
     // A logout or a login took it away.
-    if (slot.unsaved !== held) return undefined
-    slot.unsaved = { ...held, dueIn: due }
-    const settled = yield* Effect.either(save(slot))
+    if (connection.pending !== held) return undefined
+    connection.received({ ...held, dueIn: due })
+    const settled = yield* Effect.either(save(connection))
     if (Either.isLeft(settled)) yield* emit(TokenEvent.SaveFailed({ key, generation: current.token.generation }))
     else if (!settled.right) return undefined
     const { generation, expiresAt } = current.token
@@ -97,29 +107,27 @@ export const makeRequests = (
 
   /** Steps 7 to 9: writes what the failure says of the row, and ends the attempt with it. */
   const fail = Effect.fnUntraced(function* (
-    slot: Slot,
+    connection: Connection,
     record: TokenRecord,
     by: Failure["by"],
     { owner, trouble }: Lease,
     cause: SourceError | TokenSourceDefect,
     refreshRefused: boolean
   ) {
-    const { key } = slot
-    slot.defect = cause._tag === "TokenSourceDefect" ? cause : undefined
-    if (slot.defect !== undefined)
-      yield* logDefect(slot, slot.defect.message, Cause.die(slot.defect.cause ?? slot.defect))
+    const { key } = connection
+    const defect = cause._tag === "TokenSourceDefect" ? cause : undefined
+    connection.requestFailed(defect, record.failures)
+    if (defect !== undefined) yield* logDefect(connection, defect.message, Cause.die(defect.cause ?? defect))
     const now = yield* Clock.currentTimeMillis
     const { dead, failure, final, inDoubt } = outcomeOf(by, cause, record, refreshRefused)
-    slot.failures = Math.max(record.failures, slot.failures) + 1
     const retryAfter = cause._tag === "TokenEndpointError" ? cause.retryAfter : undefined
-    if (retryAfter !== undefined) yield* slot.source.traits.limits?.pause(retryAfter) ?? Effect.void
-    const error = slot.defect ?? trouble() ?? remembered(key, failure, retryAfter)
-    const retryIn = final ? 0 : yield* backOff(policy.retry, slot.failures, error, now)
+    if (retryAfter !== undefined) yield* connection.source.traits.limits?.pause(retryAfter) ?? Effect.void
+    const error = defect ?? trouble() ?? remembered(key, failure, retryAfter)
+    const retryIn = final ? 0 : yield* backOff(policy.retry, connection.failures, error, now)
     const { generation } = record
     const kept = yield* Effect.option(store.fail(key, { owner, generation, failure, inDoubt, dead, retryIn }))
-    // A store that missed a known outcome would take it for a doubtful one, unless the same owner comes back.
-    slot.owner = Option.isNone(kept) && !inDoubt ? owner : undefined
-    if (Option.isNone(kept) && dead) slot.refused = { generation, failure }
+    if (Option.isSome(kept)) connection.leaseOver()
+    else connection.failureMissed(owner, inDoubt, dead ? { generation, failure } : undefined)
     if (Option.isSome(kept) && !kept.value) return undefined
     const retryAt = now + retryIn
     const served = record.tokens !== undefined && now < record.tokens.holdsUntil

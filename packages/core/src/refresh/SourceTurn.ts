@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { TokenEndpointError } from "../model/TokenError.js"
 import { currentTurn } from "../model/Turn.js"
-import type { Slot } from "./Connection.js"
+import type { Connection } from "./Connection.js"
 import { Halt } from "./RefreshFailure.js"
 
 /** Waits, before anything is taken or written, until the limits of the source let one more request go. */
-export const inTurn = <A>(slot: Slot, request: Effect.Effect<A, Halt>): Effect.Effect<A, Halt> => {
-  const { key, source } = slot
+export const inTurn = <A>(connection: Connection, request: Effect.Effect<A, Halt>): Effect.Effect<A, Halt> => {
+  const { key, source } = connection
   const { limits } = source.traits
   // A flight that another's turn set off is not in that turn.
   if (limits === undefined) return Effect.locally(request, currentTurn, undefined)
@@ -21,6 +21,6 @@ export const inTurn = <A>(slot: Slot, request: Effect.Effect<A, Halt>): Effect.E
     const error = new TokenEndpointError({ key, reason: "throttled", retryAfter: left, detail })
     return yield* new Halt({ error, until: now + left * (yield* Random.nextRange(1, 1.1)) })
   })
-  const closing = Effect.forever(Effect.suspend(() => slot.hint(Duration.toMillis("1 minute"))))
+  const closing = Effect.forever(Effect.suspend(() => connection.waitForChange(Duration.toMillis("1 minute"))))
   return Effect.zipRight(notPaused, limits.inTurn(Effect.zipRight(notPaused, request), closing))
 }
