@@ -1,9 +1,10 @@
 /** Keeps a secret out of logs and messages: the one of `effect`, for code that imports nothing else of it. */
 export * as Redacted from "effect/Redacted"
 export type { OriginOptions } from "./http/AllowedOrigins.js"
-export type { HeaderOptions } from "./http/AuthorizationHeader.js"
+export type { CarrierOptions } from "./http/AuthorizationHeader.js"
 export type { Answer } from "./http/RejectionCheck.js"
 export type { RepairOptions } from "./http/RepairOptions.js"
+export type { AddressOptions } from "./http/TokenAddress.js"
 export * from "./http/TokenHttpClient.js"
 export * from "./http/UnauthorizedReason.js"
 export type { Challenge } from "./http/WwwAuthenticate.js"

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { TokenSet } from "@evertoken/core"
+import { TokenHttpClient, TokenSet } from "@evertoken/core"
 import { apiOf, fromProfile, type ProfileInputs, type ProviderProfile } from "@evertoken/core/profile"
+import { FakeResourceServer } from "@evertoken/core/testing"
 import { Effect, Encoding, Redacted, TestClock } from "effect"
 import { generateKey } from "../src/transport/SigningKey.js"
+import { fakeProvider } from "./api.js"
 import { answering, type Sent } from "./network.js"
 
 describe("a source of a profile", () => {
@@ -320,6 +322,33 @@ describe("a source of a profile", () => {
       assert.deepStrictEqual(
         [403, 404].map((status) => api.rejected?.({ status })),
         [true, false]
+      )
+      assert.deepStrictEqual(yield* apiOf({ ...base, api: { query: "access_token" } }), { query: "access_token" })
+    })
+  )
+
+  it.scoped("says where its API is by what was kept with the token, and hosts that this may be", () =>
+    Effect.gen(function* () {
+      const profile: ProviderProfile = {
+        ...base,
+        tenant: { version: "v\\d+" },
+        answer: { keep: ["site.host", "account"] },
+        api: { url: "https://{site.host}/{version}/{account}", hosts: "[a-z]+\\.example\\.com" }
+      }
+      const { address } = yield* apiOf(profile, { tenant: { version: "v3" } })
+      const { hosts, of } = address ?? assert.fail("no address")
+      assert.strictEqual(String(hosts), "/[a-z]+\\.example\\.com/")
+      assert.strictEqual(of({ "site.host": "eu.example.com", account: 7 }), "https://eu.example.com/v3/7")
+      assert.strictEqual(of({ "site.host": "eu.example.com", account: {} }), undefined)
+
+      const { layer, log } = FakeResourceServer.make()
+      const { provider } = yield* fakeProvider(() => ({ extra: { "site.host": "eu.example.com", account: 7 } }))
+      const options = { ...(yield* apiOf(profile, { tenant: { version: "v3" } })), provider: Effect.succeed(provider) }
+      const http = yield* Effect.provide(TokenHttpClient.make(options), layer)
+      yield* http.get("/invoices")
+      assert.deepStrictEqual(
+        log.map(({ authorization, url }) => [url.href, authorization]),
+        [["https://eu.example.com/v3/7/invoices", "Bearer token-1"]]
       )
     })
   )

@@ -58,6 +58,20 @@ describe("a profile", () => {
           "profile.refresh",
           'no other names in braces than "{clientId}"'
         ],
+        [{ api: { url: "https://{site}" } }, "profile.api.url", "than none"],
+        [{ answer: { keep: ["site"] }, api: { url: "{sit}" } }, "profile.api.url", 'did you mean "{site}"?'],
+        [{ answer: { keep: ["site"] }, api: { url: "{site}" } }, "profile.api.hosts", "comes with the token"],
+        [{ answer: { keep: ["site"] }, api: { url: "{site}", hosts: ".+" } }, "profile.api.hosts", "others do not"],
+        [{ answer: { keep: ["site"] }, api: { url: "{site}", hosts: "[" } }, "profile.api.hosts", "regular expression"],
+        [{ answer: { keep: ["site"] }, api: { url: "http://{site}", hosts: "a\\.b" } }, "profile.api.url", "https"],
+        [{ api: { url: "https://a.example.com", hosts: "a\\.example\\.com" } }, "profile.api.hosts", "`answer.keep`"],
+        [
+          { tenant: { site: "[a-z]+" }, answer: { keep: ["site"] }, api: { url: "https://{site}", hosts: "a\\.b" } },
+          "profile.api.url",
+          'one meaning for "site"'
+        ],
+        [{ api: { query: "token", header: "X-Token" } }, "profile.api.header", "no `query`"],
+        [{ api: { query: "token", scheme: "Token" } }, "profile.api.scheme", "no `query`"],
         [{ tenant: { "a-b": ".+" } }, "profile.tenant.a-b", "letters and digits"],
         [
           { grants: ["login"], login: { url: "https://a.example.com", form: { t: "{accessToken}" } } },

@@ -22,6 +22,7 @@ describe("P11: no token is seen", () => {
   > = {
     "a bearer token": {},
     "a token in a header of its own": { options: { header: "X-Access" } },
+    "a token in the address": { options: { query: "access_token" } },
     "a body that is looked at": { options: { rejected: ({ body }) => body() === "never" } },
     "a bound token": { tokens: { tokenType: "DPoP" } }
   }
@@ -60,7 +61,7 @@ describe("P11: no token is seen", () => {
             show(Cause.pretty(exit.cause))
             show(Cause.squash(exit.cause))
           }
-          assert.include(text(api.seen.map(({ headers }) => ({ ...headers }))), `${canary}-1`)
+          assert.include(text(api.seen.map(({ headers, url }) => [{ ...headers }, url.href])), `${canary}-1`)
           assert.include(shown.join("\n"), "http.client GET")
           assert.notInclude(shown.join("\n"), canary)
           for (const { headers } of api.seen) {

@@ -11,5 +11,6 @@ export const pipedrive: Provider = {
   client: { authentication: "basic" },
   token: { url: "https://oauth.pipedrive.com/oauth/token" },
   authorize: { url: "https://oauth.pipedrive.com/oauth/authorize" },
-  answer: { keep: ["api_domain"] }
+  answer: { keep: ["api_domain"] },
+  api: { url: "{api_domain}", hosts: "[a-z0-9-]+\\.pipedrive\\.com" }
 }

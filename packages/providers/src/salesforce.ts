@@ -20,5 +20,6 @@ export const salesforce: Provider = {
   token: { url: "https://{domain}/services/oauth2/token" },
   authorize: { url: "https://{domain}/services/oauth2/authorize", scopes: ["offline_access"] },
   revoke: "https://{domain}/services/oauth2/revoke",
-  answer: { expires: [{ seconds: "expires_in" }, { fixed: "2 hours" }], keep: ["instance_url"] }
+  answer: { expires: [{ seconds: "expires_in" }, { fixed: "2 hours" }], keep: ["instance_url"] },
+  api: { url: "{instance_url}", hosts: "[a-z0-9-]+(?:\\.[a-z0-9-]+)*\\.salesforce\\.com" }
 }

@@ -25,5 +25,6 @@ export const zoho: Provider = {
   },
   revoke: { url: "https://accounts.zoho.{region}/oauth/v2/token/revoke", query: { token: "{refreshToken}" } },
   answer: { tokenType: "Zoho-oauthtoken", keep: ["api_domain"] },
-  errors: { meanings: { "Access Denied": "throttled", invalid_code: "refused" } }
+  errors: { meanings: { "Access Denied": "throttled", invalid_code: "refused" } },
+  api: { url: "{api_domain}", hosts: "www\\.zohoapis\\.(?:com|eu|in|com\\.au|jp|com\\.cn)" }
 }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { TokenSet } from "@evertoken/core"
-import { fromProfile, type ProviderProfile } from "@evertoken/core/profile"
+import { apiOf, fromProfile, type ProviderProfile } from "@evertoken/core/profile"
 import { FakeResourceServer } from "@evertoken/core/testing"
 import * as providers from "@evertoken/providers"
 import { Duration, Effect, Redacted, TestClock } from "effect"
@@ -39,6 +39,19 @@ describe("a provider's profile", () => {
         assert.strictEqual(refused._tag, recorded.refusal ?? "GrantRejected")
         const limited = yield* Effect.flip(ask(profile, recorded, recorded.limited))
         assert.deepInclude(limited, { _tag: "TokenEndpointError", reason: "throttled" })
+      })
+    )
+  }
+
+  for (const profile of Object.values(providers).filter(({ api }) => api?.hosts !== undefined)) {
+    it.effect(`finds the API of ${profile.name} by what came with its token`, () =>
+      Effect.gen(function* () {
+        const recorded = recordedOf(profile)
+        const { address } = yield* apiOf(profile, "tenant" in recorded ? { tenant: recorded.tenant } : {})
+        const { hosts, of } = address ?? assert.fail("it has no address")
+        const url = new URL(of(recorded.token.extra ?? {}) ?? assert.fail("it has no URL"))
+        assert.strictEqual(url.protocol, "https:")
+        assert.match(url.host, new RegExp(`^(?:${hosts.source})$`))
       })
     )
   }

@@ -2,15 +2,19 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { AccessToken } from "../model/AccessToken.js"
-import { scheme as authenticationScheme, type Checks, token } from "../model/Options.js"
+import { scheme as authenticationScheme, type Checks, kind, text, token } from "../model/Options.js"
 import type { InvalidOption } from "../model/TokenError.js"
 import { type Prover, prover } from "../transport/DpopProof.js"
+import { withoutHeaders } from "./AuthorizedResponse.js"
+import { isBound, type TokenCarrier } from "./TokenCarrier.js"
+import { makeParameter } from "./TokenParameter.js"
 
 /** How a token is written into a request. */
-export interface HeaderOptions {
+export interface CarrierOptions {
   /**
    * The header that carries the token.
    * @default "Authorization"
@@ -21,42 +25,31 @@ export interface HeaderOptions {
    * @default the type of the token, such as `Bearer`; nothing where `header` is given
    */
   readonly scheme?: string | undefined
+  /**
+   * The parameter of the address that carries the token, in the place of a header (RFC 6750 section 2.3):
+   * `"access_token"`. No span, error or response shows it.
+   */
+  readonly query?: string | undefined
 }
 
-/** What each option of the header has to be. */
-export const headerChecks = {
+/** What each option of both has to be. */
+export const carrierChecks = {
   header: token("the name of a header"),
-  scheme: authenticationScheme
-} satisfies Checks<HeaderOptions>
+  scheme: authenticationScheme,
+  query: text()
+} satisfies Checks<CarrierOptions>
 
-/** Writes tokens into requests. */
-export interface TokenHeader {
-  /** The header that carries the token, in lower case. */
-  readonly name: string
-  /** All headers that are ours, in lower case. */
-  readonly names: ReadonlyArray<string>
-  /** The headers of one request; a proof of possession is made anew for each. */
-  readonly write: (
-    token: AccessToken,
-    request: HttpClientRequest.HttpClientRequest,
-    nonce: string | undefined
-  ) => Effect.Effect<Readonly<Record<string, string>>, HttpClientError.RequestError>
-  /** `request` with the header, where that is all it takes: not for a bound token, nor one that cannot be written. */
-  readonly set: (
-    token: AccessToken,
-    request: HttpClientRequest.HttpClientRequest
-  ) => HttpClientRequest.HttpClientRequest | undefined
-}
-
-/** Whether requests with this token carry a proof of possession (RFC 9449). */
-export const isBound = (token: AccessToken): boolean => token.type.toLowerCase() === "dpop"
-
-/** Checks the options. */
-export const makeHeader = (options: HeaderOptions): Effect.Effect<TokenHeader, InvalidOption> =>
+/** What carries tokens as the options say, or the option that is wrong. */
+export const makeCarrier = (options: CarrierOptions): Effect.Effect<TokenCarrier, InvalidOption> =>
   Effect.gen(function* () {
-    const { header = "authorization", scheme } = options
-    const problem = headerChecks.header(header, "header") ?? headerChecks.scheme(scheme, "scheme")
+    const { header = "authorization", query, scheme } = options
+    const problem =
+      carrierChecks.header(header, "header") ??
+      carrierChecks.scheme(scheme, "scheme") ??
+      carrierChecks.query(query, "query") ??
+      (query === undefined ? undefined : (alone(options.header, "header") ?? alone(scheme, "scheme")))
     if (problem !== undefined) return yield* problem
+    if (query !== undefined) return makeParameter(query)
     const name = header.toLowerCase()
     const plain = name !== "authorization" && scheme === undefined
     let written: { readonly token: AccessToken; readonly headers: Readonly<Record<string, string>> } | undefined
@@ -78,10 +71,10 @@ export const makeHeader = (options: HeaderOptions): Effect.Effect<TokenHeader, I
             proving = { key, prove }
           })
 
-    const write: TokenHeader["write"] = (token, request, nonce) => {
+    const write: TokenCarrier["write"] = (token, request, nonce) => {
       const line = lineOf(token)
       if (line === undefined) return unsendable(request, "the token, or its type, cannot stand in a header")
-      if (!isBound(token)) return Effect.succeed(line)
+      if (!isBound(token)) return Effect.succeed(HttpClientRequest.setHeaders(request, line))
       const { proofKey, value } = token
       const url = Option.match(HttpClientRequest.toUrl(request), {
         onNone: () => request.url,
@@ -90,16 +83,23 @@ export const makeHeader = (options: HeaderOptions): Effect.Effect<TokenHeader, I
       if (proofKey === undefined) return unsendable(request, "the token is of type DPoP and comes without its key")
       return proverOf(proofKey).pipe(
         Effect.flatMap((prove) => prove({ method: request.method, url, accessToken: value, nonce })),
-        Effect.map((dpop) => ({ ...line, dpop })),
+        Effect.map((dpop) => HttpClientRequest.setHeaders(request, { ...line, dpop })),
         Effect.catchAll((error) => unsendable(request, error.message))
       )
     }
-    const set: TokenHeader["set"] = (token, request) => {
-      const line = isBound(token) ? undefined : lineOf(token)
-      return line && HttpClientRequest.setHeaders(request, line)
+    const headers = [name, "dpop"]
+    return {
+      ...{ header: name, headers, write, hide: identity },
+      isIn: (request) => name in request.headers,
+      strip: (request) => withoutHeaders(request, headers),
+      set: (token, request) => {
+        const line = isBound(token) ? undefined : lineOf(token)
+        return line && HttpClientRequest.setHeaders(request, line)
+      }
     }
-    return { name, names: [name, "dpop"], write, set }
   })
+
+const alone = kind("no query beside it, which carries the token in its place", () => false)
 
 const unsendable = (request: HttpClientRequest.HttpClientRequest, description: string) =>
   new HttpClientError.RequestError({ request, reason: "Encode", description })

@@ -7,8 +7,10 @@ import type * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Stream from "effect/Stream"
+import type { TokenCarrier } from "./TokenCarrier.js"
 import type { Refusal } from "./UnauthorizedReason.js"
 
+type Hiding = Pick<TokenCarrier, "hide" | "strip">
 type Read<A> = Effect.Effect<A, HttpClientError.ResponseError>
 
 /** A response as the caller sees it: all of it, but for the token in its request, which no inspection and no error shows. */
@@ -20,19 +22,19 @@ export class TokenResponse extends Inspectable.Class implements HttpClientRespon
   /** How many redirects led to it. */
   redirects = 0
   readonly #original: HttpClientResponse.HttpClientResponse
-  readonly #secret: ReadonlyArray<string>
+  readonly #carrier: Hiding
   #body: HttpClientResponse.HttpClientResponse
   #peeked: Response | undefined
 
-  constructor(original: HttpClientResponse.HttpClientResponse, secret: ReadonlyArray<string>) {
+  constructor(original: HttpClientResponse.HttpClientResponse, carrier: Hiding) {
     super()
     this.#original = original
     this.#body = original
-    this.#secret = secret
+    this.#carrier = carrier
   }
 
   get request(): HttpClientRequest.HttpClientRequest {
-    return withoutHeaders(this.#original.request, this.#secret)
+    return this.#carrier.strip(this.#original.request)
   }
   get status() {
     return this.#original.status
@@ -68,6 +70,11 @@ export class TokenResponse extends Inspectable.Class implements HttpClientRespon
   /** All of the body, where its beginning was read from the original. */
   get peeked(): Response | undefined {
     return this.#peeked
+  }
+
+  /** An address without the token. */
+  hide(url: string): string {
+    return this.#carrier.hide(url)
   }
 
   /** The response as it came, which may show the token. */

@@ -1,10 +1,10 @@
 import { boolean, type Checks, type DurationOption, duration, func } from "../model/Options.js"
 import { type OriginOptions, originChecks } from "./AllowedOrigins.js"
-import { type HeaderOptions, headerChecks } from "./AuthorizationHeader.js"
+import { type CarrierOptions, carrierChecks } from "./AuthorizationHeader.js"
 import type { Answer } from "./RejectionCheck.js"
 
 /** What `TokenHttpClient` and `TokenClient` share. */
-export interface RepairOptions extends OriginOptions, HeaderOptions {
+export interface RepairOptions extends OriginOptions, CarrierOptions {
   /**
    * Finds rejections that are not a 401: a body that says so, a gateway's 404. It adds to the default, which is 401
    * without `insufficient_scope`. It may be called twice for one answer.
@@ -22,8 +22,8 @@ export interface RepairOptions extends OriginOptions, HeaderOptions {
    */
   readonly settles?: DurationOption | undefined
   /**
-   * Whether a request to the declared origins that has the header already gets the token in its place: for a library
-   * that sets one of its own. Otherwise such a request is left as it is, and not repaired.
+   * Whether a request to the declared origins that has the header (or the parameter) already gets the token in its place:
+   * for a library that sets one of its own. Otherwise such a request is left as it is, and not repaired.
    * @default false
    */
   readonly replaceHeader?: boolean | undefined
@@ -32,7 +32,7 @@ export interface RepairOptions extends OriginOptions, HeaderOptions {
 /** What each option of both has to be. */
 export const repairChecks = {
   ...originChecks,
-  ...headerChecks,
+  ...carrierChecks,
   rejected: func("a function from an answer to true or false"),
   accepted: func("a function from an answer to true or false"),
   settles: duration,

@@ -3,10 +3,10 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { AccessToken } from "../model/AccessToken.js"
-import { isBound, type TokenHeader } from "./AuthorizationHeader.js"
 import type { Hop, Send } from "./AuthorizedRequest.js"
 import { challengesOf, isDoubtful, type Judges, judge, type Verdict } from "./RejectionCheck.js"
 import { canReplay } from "./ReplayableBody.js"
+import { isBound, type TokenCarrier } from "./TokenCarrier.js"
 import { Refusal } from "./UnauthorizedReason.js"
 
 /** What came of one request with a token, and what its answer says of the token. */
@@ -26,14 +26,17 @@ export interface TokenAttempt {
 }
 
 /** Attempts by way of `send`. */
-export const makeAttempt = (send: Send, header: TokenHeader, judges: Judges): TokenAttempt => {
+export const makeAttempt = (send: Send, carrier: TokenCarrier, judges: Judges): TokenAttempt => {
   /** The nonce that each origin wants to see in the next proof. */
   const nonces = new Map<string, string>()
 
   const attempt: TokenAttempt["attempt"] = (request, token) => {
     if (isBound(token)) return prove(request, token, nonces.get(originOf(request)), true)
-    const sent = Effect.flatMap(header.write(token, request, undefined), (secrets) => send(request, secrets))
-    return Effect.flatMap(sent, assess)
+    const sent = carrier.write(token, request, undefined)
+    return Effect.flatMap(
+      Effect.flatMap(sent, (carrying) => send(request, { request: carrying, token })),
+      assess
+    )
   }
 
   const prove = (
@@ -43,8 +46,8 @@ export const makeAttempt = (send: Send, header: TokenHeader, judges: Judges): To
     again: boolean
   ): Effect.Effect<Judged, HttpClientError.HttpClientError> => {
     const origin = originOf(request)
-    return header.write(token, request, nonce).pipe(
-      Effect.flatMap((secrets) => send(request, secrets)),
+    return carrier.write(token, request, nonce).pipe(
+      Effect.flatMap((carrying) => send(request, { request: carrying, token })),
       Effect.flatMap((hop) => {
         const next = hop.response.headers["dpop-nonce"]
         if (next !== undefined) nonces.set(origin, next)

@@ -1,7 +1,7 @@
 // Longer than 200 lines: one call with all its attempts.
 
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
@@ -12,10 +12,10 @@ import { type InvalidOption, type TokenError, TokenRejected } from "../model/Tok
 import type { TokenProvider } from "../provider/TokenProvider.js"
 import { prepared } from "../transport/HttpClientInternals.js"
 import { TokenUse } from "../transport/TokenMode.js"
-import { resolveOrigins } from "./AllowedOrigins.js"
-import { makeHeader } from "./AuthorizationHeader.js"
+import { isAbsolute, resolveOrigins } from "./AllowedOrigins.js"
+import { makeCarrier } from "./AuthorizationHeader.js"
 import { type Hop, makeSend } from "./AuthorizedRequest.js"
-import { TokenResponse, withoutHeaders } from "./AuthorizedResponse.js"
+import { TokenResponse } from "./AuthorizedResponse.js"
 import { redirected } from "./Redirect.js"
 import { challengesOf } from "./RejectionCheck.js"
 import type { RepairOptions } from "./RepairOptions.js"
@@ -31,15 +31,18 @@ export type Tell<E> = (error: HttpError | TokenError, request: Request) => E
 
 /** Sends requests with tokens, and repairs rejections. */
 export interface Repair<E> {
-  /** The header that carries the token, in lower case. */
+  /** The header that carries the token, in lower case; empty where the address does. */
   readonly header: string
   readonly client: HttpClient.HttpClient.With<HttpError | E>
   /** One request, as `client` makes it; `how` says what is to differ. */
   readonly send: (request: Request, how: How) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError | E>
-  /** Whether the token may go to `url`. */
-  readonly reaches: (url: string) => boolean
-  /** `request` as it is sent with `token`; undefined where it takes more than a header, or gets no token. */
-  readonly carrying: (request: Request, token: AccessToken) => Request | undefined
+  /** Whether `token` may go to `url`. */
+  readonly reaches: (url: string, token: AccessToken) => boolean
+  /** `request` as it is `sent` with `token`; undefined where that takes more than a header, or where it gets no token. */
+  readonly carrying: (
+    request: Request,
+    token: AccessToken
+  ) => { readonly request: Request; readonly sent: Request } | undefined
 }
 
 /** What one call does otherwise. */
@@ -53,6 +56,8 @@ export interface How {
 /** An attempt whose request was made by `carrying`. */
 export interface Begun {
   readonly token: AccessToken
+  /** Without the token. */
+  readonly request: Request
   readonly response: HttpClientResponse.HttpClientResponse
   /** Whether a redirect in the answer is left to us. */
   readonly follows: boolean
@@ -69,27 +74,31 @@ export const makeRepair = <E>(
     const { replaceHeader = false } = options
     const settles = Duration.toMillis(options.settles ?? Duration.zero)
     const origins = yield* resolveOrigins(options)
-    const header = yield* makeHeader(options)
+    const carrier = yield* makeCarrier(options)
     const bare = prepared(client)
-    const send = yield* makeSend(bare, header, origins)
-    const { assess, attempt } = makeAttempt(send, header, options)
+    const send = yield* makeSend(bare, carrier, origins)
+    const { assess, attempt } = makeAttempt(send, carrier, options)
 
     /** One request with a valid token; what is refused is repaired as the policy allows. */
     const call = (
-      request: Request,
+      given: Request,
       use: Use,
       { begun, get = provider.get }: How
     ): Effect.Effect<Hop, HttpError | TokenError> => {
       const judged = (token: AccessToken, first: Judged) =>
         first.verdict === "accepted" || (use === "trust" && first.verdict === "rejected")
           ? Effect.succeed(first)
-          : repair(request, use === "repair", token, first)
+          : repair(first.request, use === "repair", token, first)
       if (begun !== undefined) {
-        const { follows, token } = begun
-        const hop = { response: new TokenResponse(begun.response, header.names), carried: true, follows }
+        const { follows, request, token } = begun
+        const hop = { request, response: new TokenResponse(begun.response, carrier), carried: true, follows }
         return Effect.flatMap(assess(hop), (first) => judged(token, first))
       }
-      return Effect.flatMap(get, (token) => Effect.flatMap(attempt(request, token), (first) => judged(token, first)))
+      return Effect.flatMap(get, (token) => {
+        const request = origins.at(given, token)
+        if (request !== undefined) return Effect.flatMap(attempt(fit(request), token), (first) => judged(token, first))
+        return isAbsolute(given) ? stray(given) : nowhere(given)
+      })
     }
 
     /** Goes on from an answer that was not accepted, and ends with the server's last one. */
@@ -123,28 +132,32 @@ export const makeRepair = <E>(
           if (left <= 0 || left > settles) return new TokenRejected()
           return last.response.discard.pipe(
             Effect.zipRight(Effect.sleep(Math.min(left, Math.max(settles / PAUSES, SHORTEST_PAUSE)))),
-            Effect.zipRight(attempt(request, token)),
+            Effect.zipRight(attempt(last.request, token)),
             Effect.flatMap((judged) => {
               last = judged
               return settle(token)
             })
           )
         })
+      const again = (current: AccessToken): Effect.Effect<Hop, TokenRejected | HttpError> => {
+        const moved = origins.move(last.request, carried, current)
+        if (moved === undefined) {
+          const challenges = challengesOf(last.response)
+          return refuse(last, Refusal.OriginNotDeclared({ origin: originOf(last.request), challenges }))
+        }
+        return last.response.discard.pipe(
+          Effect.zipRight(attempt(moved, current)),
+          Effect.flatMap((judged) => {
+            last = judged
+            carried = current
+            return settle(current)
+          })
+        )
+      }
       return settle(token).pipe(
         Effect.catchTag("TokenRejected", () =>
           // It asks for the token again: the one that was refused, or one that came meanwhile and is tried at no cost.
-          provider.use((current) =>
-            current === carried
-              ? Effect.fail(new TokenRejected())
-              : last.response.discard.pipe(
-                  Effect.zipRight(attempt(request, current)),
-                  Effect.flatMap((judged) => {
-                    last = judged
-                    carried = current
-                    return settle(current)
-                  })
-                )
-          )
+          provider.use((current) => (current === carried ? Effect.fail(new TokenRejected()) : again(current)))
         ),
         Effect.catchTag("Unauthorized", () =>
           refuse(last, Refusal.RetriesSpent({ challenges: challengesOf(last.response) }))
@@ -168,7 +181,7 @@ export const makeRepair = <E>(
 
     /** Sends a request without a token. */
     const stray = (request: Request): Effect.Effect<Hop, HttpError> =>
-      Effect.tap(send(request, {}), ({ response }) =>
+      Effect.tap(send(request, undefined), ({ response }) =>
         response.status === 401 ? astray(request, response) : Effect.void
       )
 
@@ -179,25 +192,22 @@ export const makeRepair = <E>(
       how: How,
       count: number
     ): Effect.Effect<TokenResponse, HttpError | TokenError> =>
-      Effect.flatMap(origins.has(request) ? call(request, use, how) : stray(request), ({ follows, response }) => {
+      Effect.flatMap(origins.has(request) ? call(request, use, how) : stray(request), (hop) => {
+        const { follows, response } = hop
         response.redirects = count
         if (!follows || response.status < 300 || response.status >= 400) return Effect.succeed(response)
-        return Effect.flatMap(redirected(request, response, count), (next) =>
-          next === undefined
-            ? Effect.succeed(response)
-            : Effect.zipRight(response.discard, visit(next, use, { get: how.get }, count + 1))
-        )
+        return Effect.flatMap(redirected(hop.request, response, count), (next) => {
+          if (next === undefined) return Effect.succeed(response)
+          const target = HttpClientRequest.updateUrl(next, carrier.hide)
+          return Effect.zipRight(response.discard, visit(target, use, { get: how.get }, count + 1))
+        })
       })
 
-    /** `request` as a token is put into it; undefined where it gets none. */
-    const open = (request: Request): Request | undefined =>
-      !origins.has(request)
-        ? undefined
-        : !(header.name in request.headers)
-          ? request
-          : replaceHeader
-            ? withoutHeaders(request, [header.name])
-            : undefined
+    /** Whether a token may be put into `request`. */
+    const isOpen = (request: Request): boolean => origins.has(request) && (replaceHeader || !carrier.isIn(request))
+
+    /** `request` as a token is put into it. */
+    const fit = (request: Request): Request => (carrier.isIn(request) ? carrier.strip(request) : request)
 
     const exchange = (
       given: Request,
@@ -206,29 +216,36 @@ export const makeRepair = <E>(
     ): ReturnType<Repair<E>["send"]> =>
       Effect.flatMap(TokenUse, (use): ReturnType<Repair<E>["send"]> => {
         const request = origins.resolve(given)
-        const ours = use === "none" ? undefined : open(request)
-        if (use !== "none" && ours !== undefined) {
-          return Effect.mapError(visit(ours, use, how, 0), (error) => tell(error, ours))
+        if (use !== "none" && isOpen(request)) {
+          return Effect.mapError(visit(request, use, how, 0), (error) => tell(error, fit(request)))
         }
         const sent = request === given ? plain : bare.execute(request)
-        if (use === "none" || header.name in request.headers) return sent
+        if (use === "none" || carrier.isIn(request)) return sent
         return Effect.flatMap(sent, (response) =>
-          response.status === 401
-            ? astray(request, new TokenResponse(response, header.names))
-            : Effect.succeed(response)
+          response.status === 401 ? astray(request, new TokenResponse(response, carrier)) : Effect.succeed(response)
         )
       })
 
     return {
-      header: header.name,
+      header: carrier.header,
       client: HttpClient.transform(client, (plain, request) => exchange(request, {}, plain)),
       send: (request, how) => exchange(request, how, bare.execute(request)),
-      reaches: (url) => origins.has(origins.resolve(HttpClientRequest.get(url))),
+      reaches: (url, token) => origins.at(origins.resolve(HttpClientRequest.get(url)), token) !== undefined,
       carrying: (given, token) => {
-        const request = open(origins.resolve(given))
-        return request && header.set(token, request)
+        const resolved = origins.resolve(given)
+        const placed = isOpen(resolved) ? origins.at(resolved, token) : undefined
+        const request = placed && fit(placed)
+        const sent = request && carrier.set(token, request)
+        return request && sent && { request, sent }
       }
     }
+  })
+
+const nowhere = (request: Request) =>
+  new HttpClientError.RequestError({
+    request,
+    reason: "InvalidUrl",
+    description: 'the token came without an address that "hosts" of "address" matches'
   })
 
 /** What is done with a token that is attached. */

@@ -1,7 +1,9 @@
 import type * as Schema from "effect/Schema"
-import { listOf, nearest } from "../model/Options.js"
+import { listOf } from "../model/Options.js"
 import { OF_REFRESH } from "../model/TokenSource.js"
 import { endpoint } from "../transport/SafeUrl.js"
+import { apiProblems } from "./ApiAddress.js"
+import { issue, namedBy } from "./ProfileIssue.js"
 import { namesIn, plainText } from "./ProfileText.js"
 import { type ProfileRequest, type Requests, stepsOf } from "./ProfileValues.js"
 import type { Grant, ProfileFields } from "./ProviderProfile.js"
@@ -10,17 +12,13 @@ import type { Grant, ProfileFields } from "./ProviderProfile.js"
 export const problemsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => [
   ...partsOf(profile),
   ...textsOf(profile),
+  ...apiProblems(profile),
   ...unusedOf(profile)
 ]
 
 const CLIENT = ["clientId", "clientSecret"]
 const TOKENS = ["accessToken", "refreshToken"]
 const CODE = ["code", "redirectUri", "verifier"]
-
-const issue = (path: ReadonlyArray<string>, expected: string): Schema.FilterIssue => ({
-  path,
-  message: `expected ${expected}`
-})
 
 /** Which parts a grant needs: one of each list. */
 const NEEDED: Readonly<
@@ -80,19 +78,7 @@ const partsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
 
 /** Names that nothing stands for, and addresses that no secret may go to. */
 const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
-  const {
-    api,
-    authorize,
-    device,
-    exchange,
-    login,
-    refresh,
-    revoke,
-    secrets = [],
-    tenant = {},
-    token,
-    values = {}
-  } = profile
+  const { authorize, device, exchange, login, refresh, revoke, secrets = [], tenant = {}, token, values = {} } = profile
   const found: Array<Schema.FilterIssue> = []
   const known = (value: unknown, names: ReadonlyArray<string>, ...path: ReadonlyArray<string>) => {
     for (const name of namesIn(value)) {
@@ -132,8 +118,7 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
   known(authorize?.parameters, [...own, "clientId"], "authorize", "parameters")
   for (const [part, url] of [
     ["authorize", authorize?.url],
-    ["device", device?.url],
-    ["api", api?.url]
+    ["device", device?.url]
   ] as const) {
     if (url !== undefined) address(url, part, "url")
   }
@@ -177,13 +162,6 @@ const unusedOf = ({
     ...unused("secrets", secrets),
     ...unused("values", Object.keys(values))
   ]
-}
-
-/** What would be right in place of a name that nothing stands for. It is not repeated: it may be part of a secret. */
-const namedBy = (name: string, names: ReadonlyArray<string>): string => {
-  const near = nearest(name, names)
-  if (near !== undefined) return `names in braces that are known here; did you mean "{${near}}"?`
-  return `no other names in braces than ${names.length === 0 ? "none" : listOf(names.map((one) => `{${one}}`))}`
 }
 
 const entriesOf = <A extends Readonly<Record<string, unknown>>>(record: A) =>

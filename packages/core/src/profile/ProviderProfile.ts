@@ -121,9 +121,14 @@ const Fields = {
   /** The API that the tokens are for: what `apiOf` gives `TokenHttpClient.make`. */
   api: optional(
     Schema.Struct({
+      /** Names the tenant, and what `answer.keep` keeps where the address comes with the token. */
       url: optional(Text),
+      /** The regular expression that the whole host of such an address has to match. */
+      hosts: optional(Pattern),
       header: optional(Token),
       scheme: optional(Token),
+      /** The parameter of the address that carries the token, in the place of a header. */
+      query: optional(Text),
       /** Statuses beside 401 that refuse the token. */
       rejected: optional(Schema.NonEmptyArray(Schema.Int))
     })

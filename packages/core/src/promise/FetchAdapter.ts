@@ -65,8 +65,9 @@ export const webResponse = (response: HttpClientResponse.HttpClientResponse): Re
   const web = Predicate.hasProperty(inner, "web") && inner.web instanceof Response ? inner.web : Response.error()
   if (!(response instanceof TokenResponse)) return web
   const { peeked, redirects, refusal } = response
-  const { headers, redirected, status, statusText, url } = web
-  if (peeked === undefined && redirects === 0 && refusal === undefined) return web
+  const { headers, redirected, status, statusText } = web
+  const url = response.hide(web.url)
+  if (peeked === undefined && redirects === 0 && refusal === undefined && url === web.url) return web
   const whole = peeked === undefined ? web : new Response(peeked.body, { headers, status, statusText })
   return told(whole, { url, redirected: redirected || redirects > 0, refusal })
 }

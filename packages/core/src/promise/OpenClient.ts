@@ -9,7 +9,8 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { isBound, makeHeader } from "../http/AuthorizationHeader.js"
+import { makeCarrier } from "../http/AuthorizationHeader.js"
+import { isBound } from "../http/TokenCarrier.js"
 import { makeRepair } from "../http/UnauthorizedRetry.js"
 import type { AccessToken } from "../model/AccessToken.js"
 import { InvalidOption } from "../model/TokenError.js"
@@ -90,13 +91,16 @@ export const openClient = <E>(
       watch,
       listen,
       header: Effect.fnUntraced(function* (token, url) {
-        if (url !== undefined && !(yield* repair).reaches(url)) return {}
+        if (url !== undefined && !(yield* repair).reaches(url, token)) return {}
         if (isBound(token)) return yield* new InvalidOption({ option: "header", expected: BOUND })
-        const header = yield* makeHeader({ header: options.header, scheme: options.scheme })
-        return yield* Effect.mapError(
-          header.write(token, HttpClientRequest.get(""), undefined),
+        const { header, query, scheme } = options
+        if (query !== undefined) return yield* new InvalidOption({ option: "query", expected: IN_ADDRESS })
+        const carrier = yield* makeCarrier({ header, scheme })
+        const { headers } = yield* Effect.mapError(
+          carrier.write(token, HttpClientRequest.get(""), undefined),
           ({ message }) => new InvalidOption({ option: "header", expected: message })
         )
+        return { ...headers }
       }),
       fetch: Either.match(repair, {
         onLeft: (problem) => () => Promise.reject(problem),
@@ -115,6 +119,8 @@ export const openClient = <E>(
   })
 
 const BOUND = "fetch, for a token that is bound to a key: each request needs a proof of its own (DPoP, RFC 9449)"
+
+const IN_ADDRESS = "fetch, for a token that goes in the address: there is no header that carries it"
 
 /** The promise of an exit: what it rejects with is the error itself. */
 export const settle = <A, E>(exit: Exit.Exit<A, E>): Promise<A> =>

@@ -49,10 +49,11 @@ export const tokenFetch = ({ fetch, peek, provider, rejected, repair, run }: Fet
     if (token === undefined || carrying === undefined) return whole(call, minValidity)
     // A token is at hand: the first attempt needs no fiber. Whatever its answer asks for is done by the whole of it.
     const state = { follows: false }
-    const web = await send(fetch, carrying, visible(init, repair.header, state))
+    const { request: placed, sent } = carrying
+    const web = await send(fetch, sent, visible(init, repair.header, state))
     const redirects = state.follows && web.status >= 300 && web.status < 400
     return isDoubtful(web, rejected) || redirects
-      ? whole(call, minValidity, { token, response: answered(carrying, web), follows: state.follows })
+      ? whole(call, minValidity, { token, request: placed, response: answered(sent, web), follows: state.follows })
       : web
   }
 }
