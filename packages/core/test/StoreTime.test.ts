@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TokenProvider, TokenProviders, TokenSet, TokenSource, TokenStore } from "@evertoken/core"
 import type { TokenStoreBackend } from "@evertoken/core/store"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Effect, Fiber, Redacted, Scope, TestClock } from "effect"
+import { Clock, Effect, Fiber, Redacted, Scope, TestClock } from "effect"
 import { store } from "../../store-memory/test/Settable.js"
 
 describe("the store's clock is set", () => {
@@ -61,6 +61,46 @@ describe("the store's clock is set", () => {
     )
   }
 })
+
+it.effect("P9: a wall clock that goes back while rows are read makes no token seem to last longer", () =>
+  Effect.gen(function* () {
+    yield* TestClock.adjust("1 day")
+    const actual = yield* Effect.clock
+    let behind = 0
+    const wall = () => actual.unsafeCurrentTimeMillis() - behind
+    const nanos = () => actual.unsafeCurrentTimeNanos()
+    const local: Clock.Clock = {
+      ...{ [Clock.ClockTypeId]: Clock.ClockTypeId, sleep: (duration) => actual.sleep(duration) },
+      ...{ unsafeCurrentTimeMillis: wall, currentTimeMillis: Effect.sync(wall) },
+      ...{ unsafeCurrentTimeNanos: nanos, currentTimeNanos: Effect.sync(nanos) }
+    }
+    const backend = yield* MemoryTokenStore.backend()
+    const goesBack = <A, E>(read: Effect.Effect<A, E>) =>
+      Effect.tap(Effect.withClock(read, actual), () => {
+        behind += 7_200_000
+      })
+    const { lease, load, page } = backend
+    const kept = TokenStore.make({
+      ...backend,
+      load: (key) => goesBack(load(key)),
+      lease: (key, request) => goesBack(lease(key, request)),
+      page: page && ((request) => goesBack(page(request)))
+    })
+    const tokens = TokenSet.make({ accessToken: "a", refreshToken: "r", expiresIn: "1 hour" })
+    const known = yield* TokenStore.make(backend).put("k", tokens.obtained(wall()), undefined)
+    const lasts = { owner: "a", known, lasts: 1_000, presents: false, force: false }
+    const reads = [
+      Effect.flatten(kept.load("k")),
+      Effect.flatten(kept.lease("k", lasts)),
+      Effect.map(kept.page({ prefix: "", after: undefined, limit: 1 }), ([listed]) => listed?.record)
+    ]
+    yield* TestClock.adjust("2 seconds")
+    for (const read of reads) {
+      const row = yield* Effect.withClock(read, local)
+      assert.isAtMost((row?.tokens?.expiresAt ?? Number.POSITIVE_INFINITY) - wall(), 3_598_000)
+    }
+  })
+)
 
 describe("numbers and text of a row", () => {
   it.effect("P9: an end at or before 1970 stays an end", () =>

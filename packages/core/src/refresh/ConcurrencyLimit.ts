@@ -1,8 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { elapsed, type Instant, instant } from "../model/Instant.js"
 import { TokenStoreError } from "../model/TokenError.js"
 import type { TokenStore } from "../store/TokenStore.js"
-import { elapsed, type Instant, instant } from "./Lease.js"
 
 /** How many calls that begin a refresh may be under way at a store: as many as it answers in time. */
 export interface ConcurrencyLimit {
@@ -41,7 +41,7 @@ export const makeConcurrencyLimit = (store: TokenStore["Type"], soon: number): C
       const timed = Effect.flatMap(instant, (began) =>
         Effect.tapBoth(call, {
           onFailure: ({ detail, reason }) =>
-            reason === "unreachable" ? load.ended(began, soon, detail ?? reason) : load.ended(began, soon, undefined),
+            load.ended(began, soon, reason === "unreachable" ? (detail ?? reason) : undefined),
           onSuccess: () => load.ended(began, soon, undefined)
         })
       )

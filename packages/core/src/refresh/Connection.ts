@@ -3,13 +3,13 @@
 import type * as Cause from "effect/Cause"
 import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import { instant } from "../model/Instant.js"
 import type { TokenSourceDefect, TokenStoreError } from "../model/TokenError.js"
 import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/Failure.js"
 import { type CachedToken, renumbered, setBack } from "./CachedToken.js"
 import type { Row } from "./Decision.js"
-import { instant } from "./Lease.js"
 import type { Halt } from "./RefreshFailure.js"
 
 /** What one process knows of one key. Each change has a name here; nothing else changes it. */

@@ -2,6 +2,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { elapsed, type Instant, instant } from "../model/Instant.js"
 import { TokenEndpointError, type TokenStoreError } from "../model/TokenError.js"
 import type { TokenStore } from "../store/TokenStore.js"
 
@@ -20,25 +21,6 @@ export interface Lease {
   /** Why the store let nothing be sent, where it was that. */
   readonly trouble: () => TokenStoreError | TokenEndpointError | undefined
 }
-
-/** Both clocks at one instant. The wall clock can be set, the steady one may stand still while a machine sleeps. */
-export interface Instant {
-  readonly steady: bigint
-  readonly wall: number
-}
-
-/** Now, by both clocks. Not by `Clock.currentTimeNanos`, which dies on a test clock between two milliseconds. */
-export const instant: Effect.Effect<Instant> = Effect.map(Effect.clock, (clock) => ({
-  steady: clock.unsafeCurrentTimeNanos(),
-  wall: clock.unsafeCurrentTimeMillis()
-}))
-
-/** How far the wall clock is ahead of the steady one, in milliseconds: it changes where the wall clock is set. */
-export const offsetOf = ({ steady, wall }: Instant): number => wall - Number(steady / 1_000_000n)
-
-/** The milliseconds from one instant to a later one, by the clock that says more. */
-export const elapsed = (from: Instant, to: Instant): number =>
-  Math.max(Number(to.steady - from.steady) / 1_000_000, to.wall - from.wall)
 
 /** A name for one attempt. */
 export const newOwner = Effect.map(

@@ -10,12 +10,13 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { Fence } from "../model/Fence.js"
+import { instant, wallOf } from "../model/Instant.js"
 import { ClientRejected, GrantRejected, TokenEndpointError, TokenSourceDefect } from "../model/TokenError.js"
 import { refreshDuration, refreshes } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
 import { isSourceError, type SourceError, type TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/Failure.js"
-import { instant, type Lease } from "./Lease.js"
+import type { Lease } from "./Lease.js"
 import { isInDoubt } from "./Outcome.js"
 
 /** What a source is asked for. */
@@ -54,8 +55,7 @@ export const exchange = Effect.fnUntraced(function* (request: Request, lease: Le
       Effect.zip(FiberRef.get(FiberRef.interruptedCause), instant),
       (exit, [givenUp, now]) => {
         // Where the wall clock was set back meanwhile, lifetimes count from when it was sent by the clock as it is now.
-        const sentAt = Math.min(began.wall, Math.floor(now.wall - Number(now.steady - began.steady) / 1_000_000))
-        const answer = read(request, exit, sentAt)
+        const answer = read(request, exit, wallOf(began, now))
         if (Exit.isSuccess(exit) || Cause.isEmpty(givenUp)) noted.answer = answer
         return answer
       }

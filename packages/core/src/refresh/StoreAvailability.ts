@@ -1,10 +1,10 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { elapsed, type Instant, instant } from "../model/Instant.js"
 import { TokenStoreError } from "../model/TokenError.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { TokenRecord } from "../store/TokenStoreBackend.js"
-import { elapsed, type Instant, instant } from "./Lease.js"
 
 /** A store as one process sees it, and whether its leases can be believed. */
 export interface Availability {

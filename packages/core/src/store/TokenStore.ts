@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { type Instant, instant, wallOf } from "../model/Instant.js"
 import { TokenStoreError } from "../model/TokenError.js"
 import { storeErrors } from "../model/TokenMetrics.js"
 import { TokenSet } from "../model/TokenSet.js"
@@ -106,7 +107,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
         return cipher === undefined ? Effect.succeed(plain) : cipher.seal(plain, { key, generation })
       })
 
-    const open = Effect.fnUntraced(function* (key: string, { now, row: given }: Snapshot, asked: () => number) {
+    const open = Effect.fnUntraced(function* (key: string, { now, row: given }: Snapshot, asked: Instant) {
       if (!Number.isFinite(now)) return yield* new TokenStoreError({ reason: "corrupt", key })
       ahead = now - (yield* Clock.currentTimeMillis)
       if (given === undefined) return Option.none<TokenRecord>()
@@ -122,7 +123,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
             : yield* bounded(key, () => cipher.open(payload, { key, generation: row.generation }))
         // However long the answer was under way, they do not seem to end later than they do.
         const decoded = Option.getOrUndefined(TokenSet.decode(plain))
-        tokens = decoded && checkedTokens(decoded, row, now)?.shifted(asked() - now)
+        tokens = decoded && checkedTokens(decoded, row, now)?.shifted(wallOf(asked, yield* instant) - now)
         if (tokens === undefined) {
           const detail = "it is encrypted, and encryption is off"
           return yield* SEALED.test(plain)
@@ -130,7 +131,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
             : new TokenStoreError({ reason: "corrupt", key })
         }
       }
-      const at = (instant: number | undefined) => (instant === undefined ? undefined : instant - ahead)
+      const at = (time: number | undefined) => (time === undefined ? undefined : time - ahead)
       return Option.some<TokenRecord>({
         ...row,
         tokens,
@@ -147,7 +148,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     })
 
     const read = (key: string, effect: () => Effect.Effect<Snapshot, unknown>) =>
-      Effect.flatMap(since, (asked) => Effect.flatMap(ask(key, effect), (snapshot) => open(key, snapshot, asked)))
+      Effect.flatMap(instant, (asked) => Effect.flatMap(ask(key, effect), (snapshot) => open(key, snapshot, asked)))
 
     return {
       load: (key) => read(key, () => backend.load(key)),
@@ -202,7 +203,7 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
         if (page === undefined) {
           return yield* new TokenStoreError({ reason: "unreachable", detail: "this store cannot list its keys" })
         }
-        const asked = yield* since
+        const asked = yield* instant
         const { now, rows } = yield* ask(undefined, () => page(request))
         return yield* Effect.forEach(rows, ({ key, row }) =>
           Effect.match(open(key, { now, row }, asked), {
@@ -240,16 +241,6 @@ const SILENCE: Stream.Stream<never> = Stream.fromEffect(Effect.async<never>(() =
 /** A ciphertext as `TokenCipher` writes it (RFC 7516 section 7.1). */
 const SEALED = /^eyJ[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
 const UNKEPT = /\0|\p{Surrogate}/u
-/** When this was run, by the wall clock as it is when that is asked: where it was set back since, that much earlier. */
-const since = Effect.map(Effect.clock, (clock) => {
-  const wall = clock.unsafeCurrentTimeMillis()
-  const steady = clock.unsafeCurrentTimeNanos()
-  return () => {
-    const passed = Number(clock.unsafeCurrentTimeNanos() - steady) / 1_000_000
-    return Math.min(wall, Math.floor(clock.unsafeCurrentTimeMillis() - passed))
-  }
-})
-
 const UNKNOWN_WAIT = Duration.toMillis("30 seconds")
 const STATEMENT = Duration.seconds(10)
 const MOST_TRIES = 10

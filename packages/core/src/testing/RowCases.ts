@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { TokenSet } from "../model/TokenSet.js"
 import { TokenStore } from "../store/TokenStore.js"
-import { type RowState } from "../store/TokenStoreBackend.js"
+import type { RowState } from "../store/TokenStoreBackend.js"
 import { asks, failed, holds, kept, LONG, leased, load, MINUTE, newKey, type StoreCase, same } from "./StoreCase.js"
 
 /** What `load`, `put` and `remove` promise, and that keys never mix. */

@@ -24,7 +24,7 @@ import {
   type TokenProvidersOptions
 } from "../provider/TokenProviders.js"
 import { TokenStore } from "../store/TokenStore.js"
-import { type TokenChange } from "../store/TokenStoreBackend.js"
+import type { TokenChange } from "../store/TokenStoreBackend.js"
 import { type Outcome, WorkerSummary } from "./WorkerSummary.js"
 import { WorkerTally } from "./WorkerTally.js"
 

@@ -281,8 +281,9 @@ class Simulation {
     // What a process has let go of it does not know any more, so that it cannot tell that the store lost commits.
     // It counts from when a use began, which is some time before it came to its end.
     const hasLetGo = started >= seen.lastAt + idle * 1_000 - A_USE
+    const { lastAt, newest } = seen
     const isKept = started < seen.rejectedAt + idle * 1_000
-    const before = { newest: seen.newest, hasLetGo, rejected: isKept ? seen.rejected : undefined }
+    const before: Before = { newest, lastAt, hasLetGo, rejected: isKept ? seen.rejected : undefined }
     const call = `${machine.name} ${what} #${this.calls++}`
     let given = false
     const fiber = machine.run(
@@ -325,14 +326,7 @@ class Simulation {
     return () => result
   }
 
-  private handed(
-    machine: Machine,
-    k: number,
-    token: AccessToken,
-    started: number,
-    before: Pick<Seen, "newest" | "rejected"> & { readonly hasLetGo: boolean },
-    what: string
-  ): void {
+  private handed(machine: Machine, k: number, token: AccessToken, started: number, before: Before, what: string): void {
     const { authority, world } = this
     const { ledger } = this.network
     const seen = this.seenBy(machine, k)
@@ -343,9 +337,11 @@ class Simulation {
     const late = world.now - access.expiresAt
     const error = this.clockError(machine) + world.storeSetBack(access.mintedAt)
     if (late >= 0 && late >= error) world.fail(`P9: handed out ${value}, ended ${late} ms ago`)
-    // After a logout that a stale replica does not know of, nobody knows how far the row had come.
+    // After a logout that a stale replica does not know of, whoever was handed nothing since cannot know how far the row had come.
     const removedAt = ledger.removals.get(keyOf(k)) ?? Number.POSITIVE_INFINITY
-    const isUnknown = before.hasLetGo ? world.failovers.length > 0 : world.failovers.some((lost) => lost >= removedAt)
+    const isUnknown = before.hasLetGo
+      ? world.failovers.length > 0
+      : before.lastAt <= removedAt && world.failovers.some((lost) => lost >= removedAt)
     if (token.generation < before.newest && !isUnknown) {
       world.fail(`P2: handed out generation ${token.generation} after ${before.newest}`)
     }
@@ -356,7 +352,7 @@ class Simulation {
     if (started >= seen.loggedOutAt && (ledger.installed.get(value) ?? access.mintedAt) < seen.removedAt) {
       world.fail(`P10: handed out ${value} after the logout`)
     }
-    seen.newest = Math.max(seen.newest, token.generation)
+    seen.newest = isUnknown ? token.generation : Math.max(seen.newest, token.generation)
     seen.last = token
     seen.lastAt = world.now
     if (ledger.row(keyOf(k)).exists) ledger.keeps(machine, keyOf(k), token.generation)
@@ -515,6 +511,9 @@ interface Seen {
   loggedOutAt: number
   removedAt: number
 }
+
+/** What they had seen of it when a call began. */
+type Before = Pick<Seen, "newest" | "lastAt" | "rejected"> & { readonly hasLetGo: boolean }
 
 const isInDoubt = (exit: Exit.Exit<unknown, TokenError>): boolean =>
   Exit.isFailure(exit) && Option.exists(Cause.failureOption(exit.cause), ({ _tag }) => _tag === "RefreshInDoubt")
