@@ -67,6 +67,118 @@ describe("an answer with its tokens in headers", () => {
   )
 })
 
+describe("an answer that is the token", () => {
+  const make = (answer: () => Response, fields: object = { accessToken: "$" }) =>
+    TokenEndpoint.make({
+      login: { url },
+      fields,
+      expiry: Expiry.first(Expiry.seconds("header:X-Lives"), Expiry.jwt("$"))
+    }).pipe(Effect.provide(answering([], answer)))
+  const jwt = `e30.${btoa(JSON.stringify({ exp: 4_000_000_000 })).replace(/=+$/, "")}.c2ln`
+  const html = { headers: { "content-type": "text/html" } }
+
+  for (const [what, answer, token] of [
+    ["as text", () => new Response("at-1\n", { headers: { "content-type": "text/plain" } }), "at-1"],
+    ["as text with a byte order mark", () => new Response("\uFEFFat-1"), "at-1"],
+    ["as text that could be a form", () => new Response("YWJj="), "YWJj="],
+    ["as text of digits", () => new Response("12345678901234567890"), "12345678901234567890"],
+    ["as JSON", () => Response.json("at-1"), "at-1"],
+    ["as a JWT", () => new Response(jwt), jwt]
+  ] as const) {
+    it.effect(`${what} is read`, () =>
+      Effect.gen(function* () {
+        const tokens = yield* login(yield* make(answer))
+        assert.strictEqual(Redacted.value(tokens.accessToken), token)
+        assert.strictEqual(tokens.expiresAt, token === jwt ? 4_000_000_000_000 : undefined)
+      })
+    )
+  }
+
+  it.effect("has its lifetime in a header", () =>
+    Effect.gen(function* () {
+      const tokens = yield* login(yield* make(() => new Response("at-1", { headers: { "x-lives": "60" } })))
+      assert.deepStrictEqual(tokens.expiresIn, Duration.minutes(1))
+    })
+  )
+
+  it.effect("is none where it is a page, JSON of another kind, or empty; and is quoted by no error", () =>
+    Effect.gen(function* () {
+      for (const answer of [
+        () => new Response("<html></html>", html),
+        () => new Response("canary-1", html),
+        () => new Response("canary two"),
+        () => Response.json({ token: "canary" }),
+        () => Response.json(["canary"]),
+        () => Response.json(null),
+        () => Response.json(true),
+        () => new Response("")
+      ]) {
+        const error = yield* Effect.flip(login(yield* make(answer)))
+        assert.propertyVal(error, "reason", "unreadable")
+        assert.notInclude(error.message, "canary")
+      }
+      const undeclared = yield* Effect.flip(login(yield* make(() => new Response("at-1"), {})))
+      assert.propertyVal(undeclared, "reason", "unreadable")
+    })
+  )
+
+  it.effect("is an error where it says one", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(login(yield* make(() => new Response("error=invalid_grant"))))
+      assert.strictEqual(error._tag, "GrantRejected")
+    })
+  )
+})
+
+describe("an answer in a form of its own", () => {
+  const tag = (text: string, name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1]
+  const parse = (text: string) => {
+    if (!text.startsWith("<response>")) throw new SyntaxError(`no XML: ${text}`)
+    return { session: { id: tag(text, "sessionid"), ends: tag(text, "timeout") }, error: tag(text, "errorno") }
+  }
+  const options = { fields: { accessToken: "session.id" }, expiry: Expiry.isoDate("session.ends"), parse }
+  const made = TokenEndpoint.make({
+    login: { url, form: { xml: "<login/>" } },
+    ...options,
+    errors: { XL03: "refused" }
+  })
+  const asked = (source: typeof made, answer: () => Response) =>
+    Effect.flatMap(Effect.provide(source, answering([], answer)), login)
+
+  it.effect("is read by a function: tokens, their end, and what an error is", () =>
+    Effect.gen(function* () {
+      const tokens = yield* asked(
+        made,
+        () => new Response("<response><sessionid>at-1</sessionid><timeout>2030-01-01T00:00:00Z</timeout></response>")
+      )
+      assert.strictEqual(Redacted.value(tokens.accessToken), "at-1")
+      assert.strictEqual(tokens.expiresAt, Date.UTC(2030, 0, 1))
+      const error = yield* Effect.flip(asked(made, () => new Response("<response><errorno>XL03</errorno></response>")))
+      assert.strictEqual(error._tag, "GrantRejected")
+    })
+  )
+
+  it.effect("is also for the grants of OAuth2", () =>
+    Effect.gen(function* () {
+      const source = OAuth2.clientCredentials({
+        ...{ tokenEndpoint: url, clientId: "app", clientSecret: Redacted.make("s"), parse },
+        fields: { accessToken: "session.id" }
+      })
+      const tokens = yield* asked(source, () => new Response("<response><sessionid>at-1</sessionid></response>"))
+      assert.strictEqual(Redacted.value(tokens.accessToken), "at-1")
+    })
+  )
+
+  it.effect("may be JSON all the same, and what the function throws is told nobody", () =>
+    Effect.gen(function* () {
+      const json = yield* asked(made, () => Response.json({ session: { id: "at-1" } }))
+      assert.strictEqual(Redacted.value(json.accessToken), "at-1")
+      const error = yield* Effect.flip(asked(made, () => new Response("a canary", { status: 500 })))
+      assert.notInclude(JSON.stringify(error) + error.message, "canary")
+    })
+  )
+})
+
 describe("fields of the answer", () => {
   it.effect("are declared for the grants of OAuth2 as for TokenEndpoint", () =>
     Effect.gen(function* () {

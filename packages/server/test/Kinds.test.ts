@@ -8,7 +8,7 @@ import { loggedIn, refreshed, sources } from "./sources.js"
 interface Kind {
   readonly connection: object
   /** What it is answered, one after the other; the last again and again. */
-  readonly answers?: ReadonlyArray<object>
+  readonly answers?: ReadonlyArray<object | string>
   readonly headers?: Readonly<Record<string, string>>
   /** What the last request holds. */
   readonly sends?: readonly [part: (sent: Sent) => unknown, expected: unknown]
@@ -141,6 +141,20 @@ const kinds: Readonly<Record<string, Kind>> = {
     headers: { "x-auth-token": "at-1" },
     gives: ["at-1", 1800]
   },
+  "an answer that is the token, as text": {
+    connection: refresh({ answer: { accessToken: "$", expires: { fixed: "1 hour" } } }),
+    answers: ["at-1"]
+  },
+  "an answer that is the token, as JSON": {
+    connection: refresh({ answer: { accessToken: "$", expires: { fixed: "1 hour" } } }),
+    answers: ['"at-1"']
+  },
+  "an answer without a body, whose tokens stand in headers": {
+    connection: refresh({ answer: { accessToken: "header:X-Auth-Token", expires: { fixed: "30 minutes" } } }),
+    answers: [""],
+    headers: { "x-auth-token": "at-1" },
+    gives: ["at-1", 1800]
+  },
   "a lifetime that the documentation tells": {
     connection: refresh({ answer: { expires: [{ seconds: "expires_in" }, { fixed: "1 hour" }] } }),
     answers: [{ access_token: "at-1" }],
@@ -180,6 +194,16 @@ const kinds: Readonly<Record<string, Kind>> = {
     answers: [{ result: "0000" }],
     gives: ["at-0", 2_592_000]
   },
+  "a refresh that answers without a body": {
+    connection: {
+      profile: {
+        ...{ grants: ["refresh_token"], refresh: { url } },
+        answer: { extendsAccessToken: true, expires: { fixed: "30 days" } }
+      }
+    },
+    answers: [""],
+    gives: ["at-0", 2_592_000]
+  },
   "an error with 200": {
     connection: refresh({
       errors: { success: { at: "ok", is: [true] }, code: "error", meanings: { gone: "refused" } }
@@ -211,7 +235,12 @@ describe("a connection can say of a provider that it has", () => {
         const { answers = [ok], connection, fails, gives = ["at-1", 3600], headers, sends } = kind
         yield* TestClock.setTime(NOW)
         let at = 0
-        const answer = () => Response.json(answers[Math.min(at++, answers.length - 1)], { headers: headers ?? {} })
+        const answer = () => {
+          const body = answers[Math.min(at++, answers.length - 1)]
+          const init = { headers: headers ?? {} }
+          if (body === "") return new Response(null, { ...init, status: 204 })
+          return typeof body === "string" ? new Response(body, init) : Response.json(body, init)
+        }
         const isKey = JSON.stringify(connection).match(/assertion|privateKey|signingKey|"jwt"/) !== null
         const variables = { KEY: isKey ? yield* key : "k3y" }
         const { of, sent } = yield* sources([{ key: "k", ...connection }], variables, answer)

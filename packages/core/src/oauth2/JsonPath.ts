@@ -4,6 +4,9 @@ import * as Schema from "effect/Schema"
 /** What a path begins with that names a header of the answer. */
 export const HEADER = "header:"
 
+/** The path of all that an answer says, where that is one text. */
+export const WHOLE = "$"
+
 /** The value under a name, or under a path with dots between: `data.token`, `errors.0.code`; or of a header. */
 export const at = (answer: unknown, path: string): unknown => {
   if (!Predicate.isObject(answer)) return undefined

@@ -13,7 +13,7 @@ import { anonymous, type ClientOptions, makeAuthentication, type Proof } from ".
 import { accept, codeOf } from "./ErrorResponse.js"
 import { buildRequest, type Kind, type Parameters, revocationRequest, tokenRequest } from "./OAuth2Request.js"
 import { type Answer, endpointOption, makeSend } from "./TokenEndpointClient.js"
-import { type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
+import { type AnswerOptions, parsing, readAnswer, readFields } from "./TokenResponse.js"
 
 /** What every grant of `OAuth2` takes. */
 export interface OAuth2Options extends ClientOptions, AnswerOptions, TraitOptions {
@@ -94,7 +94,7 @@ export const makeClient = Effect.fnUntraced(function* (
     token_endpoint: url.href,
     ...(revocation === undefined ? {} : { revocation_endpoint: revocation })
   }
-  const send = yield* makeSend
+  const send = parsing(yield* makeSend, options)
   const read = readFields(options)
   let nonce: string | undefined
 

@@ -11,7 +11,7 @@ import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthe
 import { type Built, type EndpointRequest, endpointChecks, makeBuild, valuesOf } from "./EndpointRequest.js"
 import { accept, codeOf } from "./ErrorResponse.js"
 import { makeSend } from "./TokenEndpointClient.js"
-import { type AnswerOptions, readAnswer, readFields } from "./TokenResponse.js"
+import { type AnswerOptions, parsing, readAnswer, readFields } from "./TokenResponse.js"
 
 export type { EndpointRequest } from "./EndpointRequest.js"
 export { type ErrorOptions, failsUnless, type Meaning } from "./ErrorResponse.js"
@@ -59,7 +59,7 @@ export const make = <A extends TokenSetOptions, I>(
   Effect.gen(function* () {
     yield* checkOptions(options, endpointChecks)
     const { clientId } = options
-    const send = yield* makeSend
+    const send = parsing(yield* makeSend, options)
     const where = (options.refresh ?? options.login)?.url ?? ""
     const clock = makeAssertionClock()
     const authentication =
@@ -119,8 +119,8 @@ const reader = <A extends TokenSetOptions, I>(options: TokenEndpointOptions<A, I
   const fields = readFields(options)
   const decode = schema === undefined ? undefined : Schema.decodeUnknownOption(schema)
   return (current?: TokenSet) =>
-    (body: unknown): TokenSetOptions | undefined => {
-      const named = fields(body)
+    (answer: unknown, body: unknown): TokenSetOptions | undefined => {
+      const named = fields(answer)
       const tokens = decode === undefined ? named : Option.getOrUndefined(Option.map(decode(body), known))
       const { expiresAt, expiresIn } =
         tokens?.expiresIn === undefined && tokens?.expiresAt === undefined ? named : tokens

@@ -28,6 +28,8 @@ export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: unknown
+  /** The body as it came, but for a byte order mark. */
+  readonly text: string
   /** When it was read, in epoch milliseconds. */
   readonly now: number
   /** Whom it came from: host and path, fit for an error. */
@@ -55,10 +57,10 @@ export const makeSend: Effect.Effect<Send, InvalidOption, HttpClient.HttpClient>
               error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
             )
           )
+        const text = (yield* response.text).replace(/^\uFEFF/, "")
         return {
-          status: response.status,
-          headers: response.headers,
-          body: parse(yield* response.text),
+          ...{ status: response.status, headers: response.headers },
+          ...{ text, body: parse(text) },
           now: yield* Clock.currentTimeMillis,
           from: placeOf(url, secrets),
           secrets
@@ -77,12 +79,10 @@ export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A
 export const endpointOption = (option: string, value: unknown): Effect.Effect<URL, InvalidOption> =>
   Effect.suspend(() => required(endpoint)(value, option) ?? Effect.orDie(safeUrl(value)))
 
-const parse = (raw: string): unknown => {
-  const text = raw.replace(/^\uFEFF/, "")
-  return Option.getOrElse(parseJson(text), () =>
+const parse = (text: string): unknown =>
+  Option.getOrElse(parseJson(text), () =>
     /^[\w.%-]+=[^\s<>{}"]*$/.test(text) ? Object.fromEntries(new URLSearchParams(text)) : text || undefined
   )
-}
 
 /** Host and path of an address, without user, query, or what looks like a secret. */
 export const placeOf = (address: string, secrets: ReadonlyArray<string>, base?: string): string =>

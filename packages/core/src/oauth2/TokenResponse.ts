@@ -7,8 +7,8 @@ import { TokenSet, type TokenSetOptions } from "../model/TokenSet.js"
 import type { SourceError } from "../model/TokenSource.js"
 import { accept, type ErrorOptions, errorChecks, isHtml, safely } from "./ErrorResponse.js"
 import * as Expiry from "./Expiry.js"
-import { at, HEADER } from "./JsonPath.js"
-import type { Answer } from "./TokenEndpointClient.js"
+import { at, HEADER, WHOLE } from "./JsonPath.js"
+import type { Answer, Send } from "./TokenEndpointClient.js"
 
 /** How to read what a token endpoint answers. */
 export interface AnswerOptions extends ErrorOptions {
@@ -31,6 +31,11 @@ export interface AnswerOptions extends ErrorOptions {
   readonly fields?: AnswerFields | undefined
   /** Other fields of the answer that callers need: kept with the token, under these names, in `extra`. Never a secret. */
   readonly keep?: ReadonlyArray<string> | undefined
+  /**
+   * Makes of an answer's text what all else here reads it from, for answers in a form of their own, such as XML. Where it
+   * throws or gives undefined, the answer is read as JSON, as a form or as text.
+   */
+  readonly parse?: ((text: string) => unknown) | undefined
 }
 
 const EXPIRY = func('a reader of the answer, such as Expiry.seconds("expires_in") or Expiry.fixed("1 hour")')
@@ -47,18 +52,19 @@ export const answerChecks = {
     refreshToken: text(),
     scope: text()
   } satisfies Checks<AnswerFields>),
-  keep: listing("a list of names", text())
+  keep: listing("a list of names", text()),
+  parse: func("a function that reads the text of an answer")
 } satisfies Checks<AnswerOptions>
 
 /** The tokens in an answer, or what its error means. An error is an error whatever its status. */
 export const readAnswer = (
   answer: Answer,
   options: AnswerOptions,
-  read: (body: unknown) => TokenSetOptions | undefined
+  read: (fields: unknown, body: unknown) => TokenSetOptions | undefined
 ): Effect.Effect<TokenSet, SourceError> =>
   Effect.flatMap(accept(answer, options), () => {
     const { body, from, status } = answer
-    const tokens = read(withHeaders(answer))
+    const tokens = read(fieldsOf(answer), withHeaders(answer))
     const what = Predicate.isObject(body)
       ? "no usable access token in the answer"
       : isHtml(answer)
@@ -70,11 +76,29 @@ export const readAnswer = (
       : new TokenEndpointError({ reason: "unreadable", status, detail })
   })
 
+/** Over `send`, with bodies as the options read them. */
+export const parsing = (send: Send, { parse }: AnswerOptions): Send => {
+  if (parse === undefined) return send
+  const read = (text: unknown) => parse(`${text}`)
+  return (request) =>
+    Effect.map(send(request), (answer) => ({ ...answer, body: safely(read, answer.text) ?? answer.body }))
+}
+
 /** The body with each header as a field `header:name`, so that a path may name either. What is no object stays as it is. */
 const withHeaders = ({ body, headers }: Answer): unknown =>
   body === undefined || Predicate.isRecord(body)
     ? { ...body, ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [`${HEADER}${name}`, value])) }
     : body
+
+/** The same, and all of the body where that is one text, as it stands or as JSON. */
+const fieldsOf = (answer: Answer): unknown => {
+  const { body, text } = answer
+  if (Array.isArray(body) || isHtml(answer)) return withHeaders(answer)
+  const isForm = Predicate.isRecord(body) && !text.trimStart().startsWith("{")
+  const whole = Predicate.isString(body) ? body : isForm || Predicate.isNumber(body) ? text : undefined
+  const fields = Predicate.isRecord(body) ? body : undefined
+  return Object.assign({ [WHOLE]: whole?.trim() }, withHeaders({ ...answer, body: fields }))
+}
 
 /** Reads the field names of RFC 6749 section 5.1, leniently: what real servers leave out or spell differently is no error. */
 export const readFields =
@@ -100,7 +124,10 @@ export const readFields =
     }
   }
 
-/** Where the fields of an answer are: a name, a path with dots (`data.token`), or a header (`header:X-Auth-Token`). */
+/**
+ * Where the fields of an answer are: a name, a path with dots (`data.token`), a header (`header:X-Auth-Token`), or `$` for
+ * the whole of an answer that is one text.
+ */
 export interface AnswerFields {
   /** @default "access_token" */
   readonly accessToken?: string | undefined
