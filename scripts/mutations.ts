@@ -18,6 +18,7 @@ const engine = "packages/core/src/provider/TokenCache.ts"
 const renewals = "packages/core/src/provider/RenewalTimer.ts"
 const deciding = "packages/core/src/refresh/Decision.ts"
 const outcome = "packages/core/src/refresh/Outcome.ts"
+const renewalTime = "packages/core/src/refresh/RenewalTime.ts"
 const requesting = "packages/core/src/refresh/RefreshRequest.ts"
 const exchanging = "packages/core/src/refresh/RequestTokens.ts"
 const leasing = "packages/core/src/refresh/Lease.ts"
@@ -171,8 +172,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "ask for a newer token before its source gives one",
     file: deciding,
-    find: "if (now >= earliest) return next",
-    replace: "if (true || now >= earliest) return next",
+    find: "if (age === 0 || now >= earliest ||",
+    replace: "if (true || age === 0 || now >= earliest ||",
     test: ["packages/core/test/Decision.test.ts", "a young token is left alone"]
   },
   {
@@ -265,6 +266,13 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "if (Option.getOrUndefined(now)?.generation === record.generation) {",
     replace: "if (Option.isSome(now)) {",
     test: ["packages/core/test/TokenProvider.test.ts", "P2"]
+  },
+  {
+    name: "let a refresh token end while its access token holds",
+    file: renewalTime,
+    find: "Math.min(wanted, Math.ceil(allowed))",
+    replace: "wanted",
+    test: ["packages/core/test/Traits.test.ts", "is renewed before it ends"]
   },
   {
     name: "no background renewal after a failure",

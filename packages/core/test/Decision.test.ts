@@ -234,6 +234,21 @@ describe("decide, over all situations", () => {
     assert.sameMembers([...seen.keys()], ["Adopt", "Restore", "Wait", "Request", "Stop"])
   })
 
+  it("P9: a young token of a clock that was set back since is of any age", () => {
+    const source = Effect.runSync(TokenSource.make({ login: Effect.fail(never), earliestRefresh: "2 minutes" }))
+    const decided = (obtainedAt: number) => {
+      const tokens = TokenSet.make({ accessToken: "ended", obtainedAt, expiresAt: now - 1 })
+      const row = { generation: 5, tokens, isCopy: true } as const
+      const situation = { key: "k", source, row, refused: false, seen: true, now, grace: 0 }
+      return decide({ ...situation, known: undefined, owner: undefined, defect: undefined })._tag
+    }
+    const ages = [2 * MINUTE, 2 * MINUTE - 1, 0, -500, -2 * 60 * MINUTE]
+    assert.deepStrictEqual(
+      ages.map((age) => decided(now - age)),
+      ["Request", "Stop", "Stop", "Stop", "Request"]
+    )
+  })
+
   it("P10: a row that is gone was removed by a logout; one that never was asks for a first login", () => {
     const source = Effect.runSync(TokenSource.make({ login: Effect.fail(never) }))
     const none = {

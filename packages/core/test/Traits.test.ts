@@ -1,8 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RefreshPolicy, TokenEndpointError, TokenProvider } from "@evertoken/core"
+import {
+  RefreshPolicy,
+  TokenEndpointError,
+  TokenProvider,
+  TokenSet,
+  TokenSource,
+  type TokenSourceOptions,
+  TokenStore
+} from "@evertoken/core"
 import { FakeTokenSource, type FakeTokenSourceOptions } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Effect, Fiber, Redacted, TestClock } from "effect"
+import { Duration, Effect, Fiber, Redacted, Schedule, TestClock } from "effect"
 
 const holds = (title: string, test: Effect.Effect<void, unknown, never>) => it.effect(title, () => test)
 
@@ -57,4 +65,131 @@ describe("earliestRefresh", () => {
       }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
     )
   }
+})
+
+type DurationText = `${number} ${"seconds" | "hour" | "hours" | "days"}`
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
+/** A provider over a server whose refresh tokens end, logged in just now; when it was asked for newer ones, in milliseconds. */
+const ending = Effect.fnUntraced(function* (
+  lives: {
+    readonly access?: DurationText
+    readonly refresh: DurationText
+    readonly slides?: boolean
+  },
+  options: Omit<TokenSourceOptions, "login" | "refresh"> & { readonly policy?: RefreshPolicy } = {}
+) {
+  const { policy, ...traits } = options
+  const { access, refresh, slides = true } = lives
+  const asked: Array<number> = []
+  const tokens = (now: number) =>
+    TokenSet.make({
+      accessToken: `access-${asked.length}`,
+      refreshToken: `refresh-${asked.length}`,
+      expiresIn: access,
+      refreshTokenExpiresAt: (slides ? now : 0) + Duration.toMillis(refresh)
+    })
+  const source = TokenSource.make({
+    ...traits,
+    refresh: () =>
+      Effect.clockWith((clock) =>
+        Effect.sync(() => {
+          const now = clock.unsafeCurrentTimeMillis()
+          asked.push(now)
+          return tokens(now)
+        })
+      )
+  })
+  const provider = yield* TokenProvider.make({ key: "k", source, policy })
+  yield* provider.put(tokens(0))
+  const store = yield* TokenStore
+  const dueAt = Effect.map(Effect.flatten(store.load("k")), (row) => row.dueAt)
+  return { asked, provider, dueAt }
+})
+
+describe("a refresh token that ends before the access token", () => {
+  holds(
+    "is renewed before it ends, without a worker and without anybody who asks, and a worker finds it due then",
+    Effect.gen(function* () {
+      const { asked, dueAt } = yield* ending({ access: "10 hours", refresh: "2 hours" })
+      assert.strictEqual(yield* dueAt, HOUR)
+      yield* TestClock.adjust("59 minutes")
+      assert.deepStrictEqual(asked, [])
+      yield* TestClock.adjust("3 hours")
+      assert.deepStrictEqual(asked, [HOUR, 2 * HOUR, 3 * HOUR])
+      assert.strictEqual(yield* dueAt, 4 * HOUR)
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+
+  holds(
+    "is renewed a day before it ends, where it lives for long, also where nobody says when the access token ends",
+    Effect.gen(function* () {
+      const { asked, dueAt } = yield* ending({ refresh: "3 days" })
+      yield* TestClock.adjust("4 days")
+      assert.deepStrictEqual(asked, [2 * DAY, 4 * DAY])
+      assert.strictEqual(yield* dueAt, 6 * DAY)
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+
+  holds(
+    "is renewed although the policy, or a trait, renews late or never",
+    Effect.gen(function* () {
+      const policy = RefreshPolicy.make({ ahead: Schedule.stop })
+      const never = yield* ending({ access: "10 hours", refresh: "2 hours" }, { policy })
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(never.asked, [HOUR])
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+
+  holds(
+    "is renewed in time where a refresh ends the old access token, which is renewed late else",
+    Effect.gen(function* () {
+      const { asked } = yield* ending({ access: "10 hours", refresh: "2 hours" }, { revokesAccessToken: true })
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(asked, [HOUR])
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+
+  holds(
+    "is not renewed before the source gives newer tokens",
+    Effect.gen(function* () {
+      const { asked } = yield* ending({ access: "10 hours", refresh: "2 hours" }, { earliestRefresh: "90 minutes" })
+      yield* TestClock.adjust("90 minutes")
+      assert.deepStrictEqual(asked, [1.5 * HOUR])
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+
+  holds(
+    "whose end no refresh puts off costs some refreshes as that comes near, not one after the other",
+    Effect.gen(function* () {
+      const { asked } = yield* ending({ access: "9 days", refresh: "2 days", slides: false })
+      yield* TestClock.adjust("50 hours")
+      assert.deepStrictEqual(asked.slice(0, 3), [DAY, 1.5 * DAY, 1.75 * DAY])
+      assert.isAtMost(asked.length, 12)
+      assert.isAtMost(2 * DAY - (asked.at(-1) ?? 0), 120_000)
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+
+  holds(
+    "within a minute is renewed at half of that",
+    Effect.gen(function* () {
+      const { asked } = yield* ending({ access: "1 hour", refresh: "50 seconds" })
+      yield* TestClock.adjust("25 seconds")
+      assert.deepStrictEqual(asked, [25_000])
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+
+  holds(
+    "and is over already changes nothing",
+    Effect.gen(function* () {
+      const { asked, provider, dueAt } = yield* ending({ access: "10 hours", refresh: "2 hours" })
+      yield* TestClock.adjust("1 second")
+      const over = { refreshToken: "r", refreshTokenExpiresAt: 1 }
+      yield* provider.put(TokenSet.make({ accessToken: "a", expiresIn: "10 hours", ...over }))
+      yield* TestClock.adjust("9 hours")
+      assert.deepStrictEqual(asked, [])
+      assert.isAtLeast((yield* dueAt) ?? 0, 9 * HOUR)
+    }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
 })

@@ -112,8 +112,11 @@ const replacement = (situation: Situation, row: Row): Decision => {
 /** `next`, but where that asks for a newer token while the one in the row is younger than the source allows. */
 const aged = ({ key, now, source }: Situation, { tokens }: Row, next: Decision): Decision => {
   if (next._tag !== "Request" || next.replay || tokens?.hasAccessToken !== true) return next
-  const earliest = (tokens.obtainedAt ?? 0) + Duration.toMillis(source.traits.earliestRefresh)
-  if (now >= earliest) return next
+  const { obtainedAt = 0 } = tokens
+  const age = Duration.toMillis(source.traits.earliestRefresh)
+  const earliest = obtainedAt + age
+  // One of a clock that was set back since is of any age.
+  if (age === 0 || now >= earliest || now < obtainedAt - JITTER) return next
   const detail = "the source says that no token this young is replaced"
   return stop(new TokenEndpointError({ key, reason: "throttled", retryAfter: earliest - now, detail }), earliest)
 }
@@ -151,3 +154,5 @@ const timeout = (key: string, detail: string) => new TokenEndpointError({ key, r
 const login = (force: boolean) => Decision.Request({ by: "login", force, replay: false })
 const refresh = Decision.Request({ by: "refresh", force: false, replay: false })
 const replay = Decision.Request({ by: "refresh", force: true, replay: true })
+// Clocks that are only adjusted differ by less.
+const JITTER = 1_000

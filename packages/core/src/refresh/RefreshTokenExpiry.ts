@@ -26,11 +26,17 @@ export const endingOf = (
   return { at, isNews: begun.some((start) => start > (older?.obtainedAt ?? 0)) }
 }
 
-/** How long, in milliseconds, `tokens` can wait for a refresh before their refresh token might end; `Infinity` where nobody said. */
-export const patience = (tokens: TokenSet, now: number): number => {
-  const at = tokens.refreshTokenExpiresAt
-  if (tokens.refreshToken === undefined || at === undefined || at <= now) return Number.POSITIVE_INFINITY
-  return Math.max(at - Math.min(A_DAY, (at - (tokens.obtainedAt ?? now)) / 2) - now, A_MINUTE)
+/**
+ * When, in epoch milliseconds, `tokens` are refreshed at the latest, lest their refresh token ends first: a day before
+ * its end, or at half of its life where that is later; `Infinity` where nobody said, and where it is over at `now`. Where
+ * a refresh does not put its end off, the next one comes at half of what is left, and none in the last minute.
+ */
+export const latestRefresh = (tokens: TokenSet, now: number): number => {
+  const { obtainedAt = now, refreshToken, refreshTokenEndSetAt, refreshTokenExpiresAt: at } = tokens
+  if (refreshToken === undefined || at === undefined || at <= now) return Number.POSITIVE_INFINITY
+  const latest = at - Math.min(A_DAY, (at - obtainedAt) / 2)
+  if (at - obtainedAt > A_MINUTE) return Math.max(latest, obtainedAt + A_MINUTE)
+  return refreshTokenEndSetAt === undefined ? latest : Number.POSITIVE_INFINITY
 }
 
 const A_MINUTE = Duration.toMillis("1 minute")

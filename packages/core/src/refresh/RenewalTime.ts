@@ -12,7 +12,7 @@ import type { CachedToken } from "./CachedToken.js"
 import { type Connection, logDefect } from "./Connection.js"
 import type { Row } from "./Decision.js"
 import { renewal } from "./Freshness.js"
-import { patience } from "./RefreshTokenExpiry.js"
+import { latestRefresh } from "./RefreshTokenExpiry.js"
 
 /** The tokens with the instants that rule them. */
 export const timed = Effect.fnUntraced(function* (
@@ -43,11 +43,11 @@ export const timed = Effect.fnUntraced(function* (
   )
   connection.scheduled(scheduleState)
   const expiresAt = tokens.holdsUntil
-  const latest = !tokens.hasAccessToken
-    ? now
-    : traits.revokesAccessToken
-      ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease))
-      : renewAt
+  const wanted = traits.revokesAccessToken ? Math.max(renewAt, expiresAt - Duration.toMillis(policy.lease)) : renewAt
+  // The refresh token may end before the access token.
+  const needed = connection.source.refresh === undefined ? Number.POSITIVE_INFINITY : latestRefresh(tokens, now)
+  const allowed = Math.max(needed, token.obtainedAt + earliest)
+  const latest = tokens.hasAccessToken ? Math.min(wanted, Math.ceil(allowed)) : now
   const served = Exit.succeed(token)
   const current: CachedToken = {
     tokens,
@@ -86,7 +86,6 @@ export const dueIn = Effect.fnUntraced(function* (connection: Connection, curren
   const { keepAlive } = connection.source.traits
   const due = Math.min(
     current.renewAt - now,
-    connection.source.refresh === undefined ? Number.POSITIVE_INFINITY : patience(current.tokens, now),
     keepAlive === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(keepAlive)
   )
   return Number.isFinite(due) ? Math.max(0, Math.ceil(due)) : undefined
