@@ -60,7 +60,7 @@ export const backend = Effect.gen(function* () {
         rows.set(key, { ...EMPTY, generation, payload, dueAt: after(now, dueIn), scheduledAt: now, refreshedAt: now })
         return true
       }),
-    lease: (key, { force, known, lasts, owner, presents }) =>
+    lease: (key, { early, force, known, lasts, owner, presents }) =>
       change((rows, now, highest): Snapshot => {
         const row =
           rows.get(key) ?? (known === undefined ? { ...EMPTY, generation: Math.max(now, highest + 1) } : undefined)
@@ -68,7 +68,7 @@ export const backend = Effect.gen(function* () {
         const unchanged = known === undefined ? row.payload === undefined : row.generation === known
         const free = row.leaseOwner === undefined || row.leaseOwner === owner || (row.leaseUntil ?? 0) <= now
         const allowed = force || (!row.dead && (row.intentOwner === undefined || row.intentOwner === owner))
-        const given = unchanged && free && allowed && hasWaited(row, now)
+        const given = unchanged && free && allowed && (row.failures === early || hasWaited(row, now))
         const intent = given && presents && row.intentOwner === undefined ? { intentOwner: owner, intentAt: now } : {}
         const lease = { leaseOwner: owner, leaseUntil: now + lasts, leasedAt: now }
         const next = given ? { ...row, ...intent, ...lease } : isAhead(row, now) ? cut(row, now) : row

@@ -19,6 +19,7 @@ const renewals = "packages/core/src/provider/RenewalTimer.ts"
 const deciding = "packages/core/src/refresh/Decision.ts"
 const outcome = "packages/core/src/refresh/Outcome.ts"
 const renewalTime = "packages/core/src/refresh/RenewalTime.ts"
+const digest = "packages/core/src/refresh/SourceDigest.ts"
 const requesting = "packages/core/src/refresh/RefreshRequest.ts"
 const exchanging = "packages/core/src/refresh/RequestTokens.ts"
 const leasing = "packages/core/src/refresh/Lease.ts"
@@ -135,8 +136,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "write no intent",
     file: protocol,
-    find: 'presents: by === "refresh", force }',
-    replace: "presents: false, force }"
+    find: 'presents: by === "refresh", force, early }',
+    replace: "presents: false, force, early }"
   },
   {
     name: "ignore doubt",
@@ -266,6 +267,27 @@ export const mutations: ReadonlyArray<Mutation> = [
     find: "if (Option.getOrUndefined(now)?.generation === record.generation) {",
     replace: "if (Option.isSome(now)) {",
     test: ["packages/core/test/TokenProvider.test.ts", "P2"]
+  },
+  {
+    name: "a source that changed waits for those that were refused",
+    file: deciding,
+    find: "if (situation.changed === true && ",
+    replace: "if (false && situation.changed === true && ",
+    test: ["packages/core/test/Refused.test.ts", "is asked at once, and one that was refused already is not"]
+  },
+  {
+    name: "ask at once for whatever changes each time",
+    file: digest,
+    find: "refused === undefined || refused.digests.length >= MOST",
+    replace: "refused === undefined",
+    test: ["packages/core/test/Refused.test.ts", "credentials that differ each time keep to the back-off"]
+  },
+  {
+    name: "each of many processes goes before its time",
+    file: memory,
+    find: "(row.failures === early || hasWaited(row, now))",
+    replace: "(early !== undefined || hasWaited(row, now))",
+    test: ["packages/store-memory/test/MemoryTokenStore.test.ts", "gives it early only to who knows"]
   },
   {
     name: "let a refresh token end while its access token holds",

@@ -12,6 +12,7 @@ import {
   TokenSource,
   TokenStore
 } from "@evertoken/core"
+import { fromProfile } from "@evertoken/core/profile"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Duration, Effect, Fiber, Layer, Redacted, TestClock } from "effect"
 import { decodeJwt, exportJWK, generateKeyPair } from "jose"
@@ -19,6 +20,7 @@ import { answering, type Sent } from "./network.js"
 import { harmable } from "./support/Store.js"
 
 const tokenEndpoint = "https://auth.example.com/token"
+const app = { tokenEndpoint, clientId: "app" }
 const ok = { access_token: "at", expires_in: 3600 }
 const jwk = await generateKeyPair("ES256", { extractable: true }).then(({ privateKey }) => exportJWK(privateKey))
 const key = Redacted.make(JSON.stringify(jwk))
@@ -65,7 +67,7 @@ describe("a login that is refused", () => {
     )
   }
 
-  it.scoped("is tried ever more sparsely, up to five minutes apart, whoever asks", () =>
+  it.scoped("is tried ever more sparsely, up to an hour apart, whoever asks", () =>
     Effect.gen(function* () {
       const times: Array<number> = []
       const login = Effect.clock.pipe(
@@ -77,13 +79,13 @@ describe("a login that is refused", () => {
       const made = yield* TokenProvider.make({ key: "k", source: TokenSource.make({ login }) })
       for (let minute = 0; minute < 6 * 60; minute++) {
         yield* Effect.ignore(made.get)
-        yield* TestClock.adjust("10 seconds")
+        yield* TestClock.adjust("1 minute")
       }
       const rests = times.slice(1).map((time, index) => (time - (times[index] ?? 0)) / 1_000)
-      assert.isAtMost(times.length, 17)
+      assert.isAtMost(times.length, 12)
       for (const [index, rest] of rests.slice(0, 5).entries()) assert.isAtLeast(rest, 4 ** index)
-      assert.isAtLeast(rests.at(-1) ?? 0, 300)
-      assert.isAtMost(rests.at(-1) ?? 0, 310)
+      assert.isAtLeast(rests.at(-1) ?? 0, 3_600)
+      assert.isAtMost(rests.at(-1) ?? 0, 3_660)
     }).pipe(Effect.provide(MemoryTokenStore.layer))
   )
 
@@ -105,6 +107,153 @@ describe("a login that is refused", () => {
       assert.deepStrictEqual([asked[0], [...new Set(asked.slice(1))]], ["refresh", ["login"]])
       assert.isAbove(asked.length, 3)
     }).pipe(Effect.provide(MemoryTokenStore.layer))
+  )
+})
+
+describe("a source that was refused, once its description or its credentials changed", () => {
+  /** Sources whose secret is `secret`, by which they ask at most once for each `get`. */
+  const kinds: Readonly<
+    Record<string, (secret: string) => Effect.Effect<TokenSource, InvalidOption, HttpClient.HttpClient>>
+  > = {
+    "a client's login": (secret) => OAuth2.clientCredentials({ ...app, clientSecret: Redacted.make(secret) }),
+    "a secret that is read anew": (secret) =>
+      OAuth2.clientCredentials({ ...app, clientSecret: Effect.succeed(Redacted.make(secret)) }),
+    "a refresh": (secret) => OAuth2.refreshToken({ ...app, clientSecret: Redacted.make(secret) }),
+    "requests of one's own": (secret) =>
+      TokenEndpoint.make({ login: { url: tokenEndpoint, form: { password: Redacted.make(secret) } } }),
+    "a profile": (secret) =>
+      fromProfile(
+        {
+          id: "example",
+          grants: ["login"],
+          secrets: ["password"],
+          login: { url: tokenEndpoint, form: { password: "{password}" } }
+        },
+        { secrets: { password: Effect.succeed(Redacted.make(secret)) } }
+      ),
+    "effects of one's own": (secret) => {
+      const login = Effect.suspend(() =>
+        secret === "right" ? Effect.succeed(TokenSet.make({ accessToken: "at" })) : new ClientRejected({ code: "no" })
+      )
+      return TokenSource.make({ login, identity: Effect.succeed(Redacted.make(secret)) })
+    }
+  }
+
+  /** Providers on one store, for the source of each secret; which secrets were shown. */
+  const providers = (kind: string) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_000_000_000)
+      const shown: Array<string> = []
+      const answer = ({ form, headers }: Sent) => {
+        const basic = atob((headers.authorization ?? "").replace("Basic ", "")).split(":")[1]
+        const secret = form.password ?? basic ?? ""
+        shown.push(secret)
+        return secret === "right" ? Response.json(ok) : Response.json({ error: "invalid_client" }, { status: 401 })
+      }
+      const store = yield* Layer.build(MemoryTokenStore.layer)
+      const make = (secret: string) => {
+        const made = kinds[kind]?.(secret) ?? Effect.dieMessage(kind)
+        const source = Effect.provide(made, answering([], answer))
+        return TokenProvider.make({ key: "k", source }).pipe(Effect.provide(store))
+      }
+      return { make, shown, store: yield* Effect.provide(TokenStore, store) }
+    })
+
+  /** Asks until the back-off is longer than any caller waits. */
+  const wearOut = (provider: TokenProvider["Type"]) =>
+    Effect.gen(function* () {
+      for (const rest of ["1 minute", "5 minutes", "30 minutes"] as const) {
+        yield* Effect.ignore(provider.get)
+        yield* TestClock.adjust(rest)
+      }
+      assert.instanceOf(yield* Effect.flip(provider.get), ClientRejected)
+    })
+
+  for (const kind of Object.keys(kinds)) {
+    it.scoped(`${kind}: is asked at once, and one that was refused already is not`, () =>
+      Effect.gen(function* () {
+        const { make, shown } = yield* providers(kind)
+        const first = yield* make("wrong")
+        if (kind === "a refresh") yield* first.put(TokenSet.make({ refreshToken: "rt" }))
+        yield* wearOut(first)
+        const before = shown.length
+        assert.instanceOf(yield* Effect.flip((yield* make("wrong")).get), ClientRejected)
+        assert.instanceOf(yield* Effect.flip((yield* make("wrong-too")).get), ClientRejected)
+        assert.instanceOf(yield* Effect.flip((yield* make("wrong")).get), ClientRejected)
+        assert.instanceOf(yield* Effect.flip((yield* make("wrong-too")).get), ClientRejected)
+        const asked = kind === "effects of one's own" ? [] : ["wrong-too"]
+        assert.deepStrictEqual(shown.slice(before), asked)
+        assert.strictEqual(Redacted.value((yield* (yield* make("right")).get).value), "at")
+      })
+    )
+  }
+
+  it.scoped("heals in the process that was refused, where a vault gives another secret", () =>
+    Effect.gen(function* () {
+      const { shown, store } = yield* providers("a client's login")
+      let secret = "wrong"
+      const answer = () =>
+        secret === "right" ? Response.json(ok) : Response.json({ error: "invalid_client" }, { status: 401 })
+      const source = OAuth2.clientCredentials({ ...app, clientSecret: Effect.sync(() => Redacted.make(secret)) })
+      const provider = yield* TokenProvider.make({
+        key: "vault",
+        source: Effect.provide(source, answering([], answer))
+      }).pipe(Effect.provideService(TokenStore, store))
+      yield* wearOut(provider)
+      secret = "right"
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(Redacted.value((yield* provider.get).value), "at")
+      assert.deepStrictEqual(shown, [])
+    })
+  )
+
+  it.scoped("credentials that differ each time keep to the back-off", () =>
+    Effect.gen(function* () {
+      const { make, shown } = yield* providers("a client's login")
+      const first = yield* make("wrong")
+      yield* wearOut(first)
+      const before = shown.length
+      for (let at = 0; at < 50; at++) yield* Effect.ignore((yield* make(`${at}`)).get)
+      assert.isAtMost(shown.length - before, 8)
+    })
+  )
+
+  it.scoped("of many processes that begin at once with another wrong secret, one asks", () =>
+    Effect.gen(function* () {
+      const { make, shown } = yield* providers("a client's login")
+      yield* wearOut(yield* make("wrong"))
+      const before = shown.length
+      const many = yield* Effect.forEach(Array.from({ length: 10 }), () => make("wrong-too"))
+      const asked = yield* Effect.fork(
+        Effect.forEach(many, ({ get }) => Effect.flip(get), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("30 seconds")
+      for (const error of yield* Fiber.join(asked)) assert.instanceOf(error, ClientRejected)
+      assert.deepStrictEqual(shown.slice(before), ["wrong-too"])
+    })
+  )
+
+  it.scoped("the row tells no secret, and two rows do not tell that theirs is the same", () =>
+    Effect.gen(function* () {
+      const backend = yield* MemoryTokenStore.backend()
+      const refused: Array<string> = []
+      for (const key of ["a", "b"]) {
+        const source = OAuth2.clientCredentials({ ...app, clientSecret: Redacted.make("a-secret-of-ours") }).pipe(
+          Effect.provide(answering([], () => Response.json({ error: "invalid_client" }, { status: 401 })))
+        )
+        const provider = yield* TokenProvider.make({ key, source }).pipe(
+          Effect.provideService(TokenStore, TokenStore.make(backend))
+        )
+        yield* Effect.flip(provider.get)
+        const failure = (yield* backend.load(key)).row?.failure ?? ""
+        assert.notInclude(failure, "a-secret-of-ours")
+        const { refused: noted } = JSON.parse(failure)
+        assert.lengthOf(noted.digests, 1)
+        assert.isAtMost(noted.digests[0].length, 6, "too short to tell a secret")
+        refused.push(noted.digests[0])
+      }
+      assert.notStrictEqual(refused[0], refused[1])
+    })
   )
 })
 

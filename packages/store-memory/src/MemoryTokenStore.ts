@@ -52,7 +52,7 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
           write(key, { ...empty(generation), payload, dueAt: after(now, dueIn), scheduledAt: now, refreshedAt: now })
           return true
         }),
-      lease: (key, { owner, known, lasts, presents, force }) =>
+      lease: (key, { owner, known, lasts, presents, force, early }) =>
         Effect.map(Clock.currentTimeMillis, (now): Snapshot => {
           if (known === undefined && !rows.has(key)) write(key, empty(Math.max(now, highest + 1)))
           const row = rows.get(key)
@@ -60,7 +60,7 @@ export function backend(): Effect.Effect<TokenStoreBackend> {
           const unchanged = known === undefined ? row.payload === undefined : row.generation === known
           const free = row.leaseOwner === undefined || row.leaseOwner === owner || (row.leaseUntil ?? 0) <= now
           const allowed = force || (!row.dead && (row.intentOwner === undefined || row.intentOwner === owner))
-          if (unchanged && free && hasWaited(row, now) && allowed) {
+          if (unchanged && free && (row.failures === early || hasWaited(row, now)) && allowed) {
             const intent = presents && row.intentOwner === undefined ? { intentOwner: owner, intentAt: now } : {}
             write(key, { ...row, ...intent, leaseOwner: owner, leaseUntil: now + lasts, leasedAt: now })
           } else if (isAhead(row, now)) {

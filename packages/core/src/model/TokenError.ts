@@ -84,7 +84,8 @@ export class TokenSourceDefect extends Schema.TaggedError<TokenSourceDefect>()("
 
 /**
  * Our registration, our credentials or our address of the authorization server are wrong: fix the configuration, and it
- * heals by itself. It is asked ever more sparsely, up to five minutes apart, since providers lock accounts.
+ * heals: at once where the description or the credentials of the source changed, also in another process; where the server
+ * changed, with the next attempt. These come ever more sparsely, up to an hour apart, since providers lock accounts.
  */
 export class ClientRejected extends Schema.TaggedError<ClientRejected>()("ClientRejected", {
   /** The connection it happened to; absent while the error is still the source's own. */

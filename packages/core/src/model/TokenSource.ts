@@ -7,6 +7,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import type * as Redacted from "effect/Redacted"
 import { fence } from "./Fence.js"
 import {
   boolean,
@@ -32,6 +33,8 @@ export interface TokenSource {
   /** Tells the authorization server that these tokens are no longer wanted; best effort. */
   readonly revoke: ((tokens: TokenSet) => Effect.Effect<void, SourceError>) | undefined
   readonly traits: SourceTraits
+  /** All that its requests depend on as one text, secrets included: it changes where the description or a credential does. */
+  readonly identity?: Effect.Effect<Redacted.Redacted, SourceError> | undefined
   /** Whether `login` and `refresh` run `TokenSource.fence` themselves. */
   readonly fenced?: boolean | undefined
 }
@@ -88,7 +91,7 @@ export interface TraitOptions {
 }
 
 /** What `TokenSource.make` takes. */
-export interface TokenSourceOptions<R1 = never, R2 = never, R3 = never> extends TraitOptions {
+export interface TokenSourceOptions<R1 = never, R2 = never, R3 = never, R4 = never> extends TraitOptions {
   /** Gets tokens from nothing: a client's or a robot's own credentials. */
   readonly login?: Effect.Effect<TokenSet, SourceError, R1> | undefined
   /** Gets newer tokens from the current ones. Called only when these hold a refresh token, unless `login` is absent. */
@@ -101,6 +104,12 @@ export interface TokenSourceOptions<R1 = never, R2 = never, R3 = never> extends 
    * @default false
    */
   readonly fenced?: boolean | undefined
+  /**
+   * A text that changes where the description or the credentials do, such as the client id and its secret together. The
+   * row of a source that was refused (`ClientRejected`) keeps a keyed digest of it, so that one that changed is asked at
+   * once, and no other before its time.
+   */
+  readonly identity?: Effect.Effect<Redacted.Redacted, SourceError, R4> | undefined
 }
 
 /** What each trait has to be. */
@@ -123,7 +132,8 @@ export const sourceChecks = {
   login: effect("an Effect that gives TokenSet.make({ … }); for a promise, Effect.tryPromise(async () => …)"),
   refresh: func("a function from the current TokenSet to an Effect that gives TokenSet.make({ … })"),
   revoke: func("a function from the removed TokenSet to an Effect"),
-  fenced: boolean
+  fenced: boolean,
+  identity: effect("an Effect that gives Redacted.make of a text")
 } satisfies Checks<TokenSourceOptions>
 
 /** The traits among `options`. */
@@ -164,12 +174,12 @@ export const TokenSource = {
    * })
    * ```
    */
-  make: <R1 = never, R2 = never, R3 = never>(
-    options: TokenSourceOptions<R1, R2, R3>
-  ): Effect.Effect<TokenSource, InvalidOption, R1 | R2 | R3> =>
+  make: <R1 = never, R2 = never, R3 = never, R4 = never>(
+    options: TokenSourceOptions<R1, R2, R3, R4>
+  ): Effect.Effect<TokenSource, InvalidOption, R1 | R2 | R3 | R4> =>
     Effect.gen(function* () {
       yield* checkOptions(options, sourceChecks)
-      const { login, refresh, revoke } = options
+      const { identity, login, refresh, revoke } = options
       if (login === undefined && refresh === undefined) {
         return yield* new InvalidOption({ option: "source", expected: "a login, a refresh, or both" })
       }
@@ -179,14 +189,15 @@ export const TokenSource = {
           if (options[option] !== undefined) return yield* new InvalidOption({ option, expected })
         }
       }
-      const context: Context.Context<R1 | R2 | R3> = yield* Effect.context<R1 | R2 | R3>()
+      const context: Context.Context<R1 | R2 | R3 | R4> = yield* Effect.context<R1 | R2 | R3 | R4>()
       return {
         login: login === undefined ? undefined : Effect.provide(login, context),
         refresh:
           refresh === undefined ? undefined : (current, newer) => Effect.provide(refresh(current, newer), context),
         revoke: revoke === undefined ? undefined : (tokens) => Effect.provide(revoke(tokens), context),
         traits: resolveTraits(options),
-        fenced: options.fenced
+        fenced: options.fenced,
+        identity: identity && Effect.provide(identity, context)
       }
     })
 }

@@ -58,9 +58,9 @@ export const authorizationCode = (
   Effect.gen(function* () {
     const { pkce = true, redirectUri } = options
     yield* checkOptions(options, authorizationCodeChecks)
-    const { grant, refresh, revoke } = yield* makeClient(options)
+    const { grant, identity, refresh, revoke } = yield* makeClient(options)
     const { authorize, codeOf } = yield* makeAuthorizationRequest(options)
-    const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
+    const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, identity, refresh, revoke })
 
     const exchange: AuthorizationCode["exchange"] = Effect.fnUntraced(function* (callback, { state, verifier }) {
       const code = yield* codeOf(callback, state)

@@ -71,8 +71,8 @@ export const deviceAuthorization = (
       errors: { expired_token: "refused", access_denied: "refused", ...options.errors }
     } as const
     const client = yield* makeClient(rules, { device_authorization_endpoint: endpoint.href })
-    const { refresh, revoke } = client
-    const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
+    const { identity, refresh, revoke } = client
+    const source = yield* TokenSource.make({ ...traitsOf(options), fenced: true, identity, refresh, revoke })
 
     const start = Effect.gen(function* () {
       const answer = yield* inTime(

@@ -54,7 +54,8 @@ export const clientCredentials = (options: OAuth2Options): MadeSource =>
       ...traitsOf(options),
       fenced: true,
       login: Effect.map(login, (tokens) => new TokenSet({ ...tokens, refreshToken: undefined })),
-      revoke: client.revoke
+      revoke: client.revoke,
+      identity: client.identity
     })
   })
 
@@ -75,8 +76,8 @@ export const clientCredentials = (options: OAuth2Options): MadeSource =>
 export const refreshToken = (options: RefreshOptions): MadeSource =>
   Effect.gen(function* () {
     yield* checkOptions(options, refreshTokenChecks)
-    const { refresh, revoke } = yield* makeClient(options)
-    return yield* TokenSource.make({ ...traitsOf(options), fenced: true, refresh, revoke })
+    const { identity, refresh, revoke } = yield* makeClient(options)
+    return yield* TokenSource.make({ ...traitsOf(options), fenced: true, identity, refresh, revoke })
   })
 
 /**
@@ -104,7 +105,8 @@ export const jwtBearer = <R = never>(options: JwtBearerOptions<R>): MadeSource<R
       fenced: true,
       login,
       refresh: client.refresh,
-      revoke: client.revoke
+      revoke: client.revoke,
+      identity: client.identity
     })
   })
 
@@ -142,7 +144,8 @@ export const tokenExchange = <R = never>(options: TokenExchangeOptions<R>): Made
       fenced: true,
       login,
       refresh: client.refresh,
-      revoke: client.revoke
+      revoke: client.revoke,
+      identity: client.identity
     })
   })
 

@@ -12,6 +12,7 @@ import { type AssertionClock, makeAssertionClock } from "./AssertionClock.js"
 import { anonymous, type ClientOptions, makeAuthentication, type Proof } from "./ClientAuthentication.js"
 import { accept, codeOf } from "./ErrorResponse.js"
 import { buildRequest, type Kind, type Parameters, revocationRequest, tokenRequest } from "./OAuth2Request.js"
+import { identityOf } from "./SourceIdentity.js"
 import { type Answer, endpointOption, makeSend } from "./TokenEndpointClient.js"
 import { type AnswerOptions, parsing, readAnswer, readFields } from "./TokenResponse.js"
 
@@ -65,6 +66,8 @@ export interface OAuth2Client {
   readonly refresh: (current: TokenSet) => Effect.Effect<TokenSet, SourceError>
   /** Ends the grant behind these tokens, or the access token where there is no more to end; undefined without an endpoint. */
   readonly revoke: ((tokens: TokenSet) => Effect.Effect<void, SourceError>) | undefined
+  /** What all its requests depend on. */
+  readonly identity: Effect.Effect<Redacted.Redacted, SourceError>
   /** Any request as this client. */
   readonly ask: (kind: Kind, parameters: Parameters) => Effect.Effect<Answer, SourceError>
 }
@@ -148,6 +151,7 @@ export const makeClient = Effect.fnUntraced(function* (
   const client: OAuth2Client = {
     ask,
     clock,
+    identity: identityOf(options, options.clientSecret),
     grant,
     refresh: ({ proofKey, refreshToken, scopes }) => {
       if (refreshToken === undefined) return new GrantRejected({ code: "no_refresh_token" })

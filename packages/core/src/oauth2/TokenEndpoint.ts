@@ -10,6 +10,7 @@ import { makeAssertionClock } from "./AssertionClock.js"
 import { anonymous, type ClientOptions, makeAuthentication } from "./ClientAuthentication.js"
 import { type Built, type EndpointRequest, endpointChecks, makeBuild, valuesOf } from "./EndpointRequest.js"
 import { accept, codeOf } from "./ErrorResponse.js"
+import { identityOf } from "./SourceIdentity.js"
 import { makeSend } from "./TokenEndpointClient.js"
 import { type AnswerOptions, parsing, readAnswer, readFields } from "./TokenResponse.js"
 
@@ -100,6 +101,7 @@ export const make = <A extends TokenSetOptions, I>(
     return yield* TokenSource.make({
       ...traitsOf(options),
       fenced: true,
+      identity: identityOf(options, options.clientSecret),
       login:
         login === undefined ? undefined : Effect.flatMap(ask(login), (answer) => readAnswer(answer, options, read())),
       refresh:

@@ -5,6 +5,7 @@ import type { InvalidOption } from "../model/TokenError.js"
 import { OF_REFRESH, TokenSource } from "../model/TokenSource.js"
 import type { AuthorizationCode } from "../oauth2/AuthorizationCode.js"
 import type { DeviceAuthorization } from "../oauth2/DeviceAuthorization.js"
+import { identityOf } from "../oauth2/SourceIdentity.js"
 import { declaredCode, declaredRequests } from "./DeclaredRequests.js"
 import { decodeProfile } from "./decodeProfile.js"
 import { grantOf, type ProfileInputs } from "./ProfileInputs.js"
@@ -47,6 +48,7 @@ export function fromProfile(given: ProviderProfile, inputs: ProfileInputs): Made
       ...(refresh === undefined ? Struct.omit(traits, ...OF_REFRESH) : traits),
       limits: inputs.limits,
       fenced: true,
+      identity: identityOf([profile, inputs], inputs.clientSecret, ...Object.values(inputs.secrets ?? {})),
       login: declared?.login ?? standard?.login,
       refresh,
       revoke: declared?.revoke ?? standard?.revoke

@@ -29,6 +29,8 @@ export interface Plan {
   readonly force: boolean
   /** Whether a refresh token is sent again, its first answer lost (step 9). */
   readonly replay: boolean
+  /** How many failures in a row the row has whose back-off is not waited for. */
+  readonly early?: number | undefined
 }
 
 /** What is known of a row: all of it, or where it is a copy in memory, no more than its tokens. */
@@ -53,6 +55,8 @@ export interface Situation {
   readonly grace: number
   /** The bug of the source that ended the last attempt of this process. */
   readonly defect: TokenError | undefined
+  /** Whether the source is none of those that the row says were refused. */
+  readonly changed?: boolean | undefined
 }
 
 /** Tokens in memory. */
@@ -77,6 +81,10 @@ export const decide = (situation: Situation): Decision => {
   if (next._tag === "Stop" || !refused) return next
   if (isHeld(situation, row)) return Decision.Wait({ until: row.leaseUntil ?? now })
   if (row.retryAt === undefined || row.retryAt <= now) return next
+  if (situation.changed === true && next._tag === "Request") {
+    const { by, force, replay } = next
+    return Decision.Request({ by, force, replay, early: row.failures })
+  }
   const isBug = row.failure?.tag === "TokenSourceDefect"
   return stop((isBug ? defect : undefined) ?? remembered(key, row.failure), row.retryAt)
 }

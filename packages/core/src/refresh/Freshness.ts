@@ -60,7 +60,7 @@ export const renewal = (
  * How long, in milliseconds, everybody leaves the token endpoint alone after the `failures`-th failure in a row: what
  * the schedule says, and once it has ended, or where it dies, 30 seconds, a minute, and so on up to five minutes; at
  * least what the server asked for, up to a day, and never less than a tenth of a second. Where the client itself is
- * refused, at least a second, then four, up to those five minutes: providers lock accounts.
+ * refused, at least a second, then four, up to an hour: providers lock accounts.
  */
 export const backOff = (
   retry: Schedule.Schedule<unknown, TokenError>,
@@ -69,7 +69,7 @@ export const backOff = (
   now: number
 ): Effect.Effect<number> => {
   const asked = error._tag === "TokenEndpointError" ? (error.retryAfter ?? 0) : 0
-  const sparse = error._tag === "ClientRejected" ? Math.min(SPARSE * 4 ** Math.min(failures - 1, 10), LONGEST_REST) : 0
+  const sparse = error._tag === "ClientRejected" ? Math.min(SPARSE * 4 ** Math.min(failures - 1, 10), SPARSEST) : 0
   const least = Math.max(sparse, Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0)
   return Effect.map(
     Effect.catchAllCause(
@@ -117,4 +117,5 @@ const SHORTEST = Duration.toMillis("100 millis")
 const REST = Duration.toMillis("30 seconds")
 const LONGEST_REST = Duration.toMillis("5 minutes")
 const SPARSE = Duration.toMillis("1 second")
+const SPARSEST = Duration.toMillis("1 hour")
 const A_DAY = Duration.toMillis("1 day")

@@ -25,6 +25,7 @@ import { makeSaving, type Saving } from "./PendingCommit.js"
 import { Halt } from "./RefreshFailure.js"
 import { makeRequests } from "./RefreshRequest.js"
 import { timedRow } from "./RenewalTime.js"
+import { isChanged } from "./SourceDigest.js"
 import { inTurn } from "./SourceTurn.js"
 import type { Availability } from "./StoreAvailability.js"
 
@@ -75,7 +76,8 @@ export const makeProtocol = (
     connection: Connection,
     row: Row | undefined,
     seen: boolean,
-    refused: boolean
+    refused: boolean,
+    changed: boolean
   ) {
     const { current, defect, key, owner, source } = connection
     const known = current && { ...current, generation: current.token.generation }
@@ -90,7 +92,8 @@ export const makeProtocol = (
       now: yield* Clock.currentTimeMillis,
       owner,
       grace: left,
-      defect
+      defect,
+      changed
     })
   })
 
@@ -102,13 +105,14 @@ export const makeProtocol = (
     let row = start === undefined ? yield* load(connection) : memory(start)
     let seen = row !== undefined
     let refused = false
+    let changed = false
     for (let round = 0; ; round++) {
       const { current } = connection
       // Newer tokens were put, or adopted from a hint, meanwhile.
       if (current !== undefined && current !== start && freshness(current, yield* Clock.currentTimeMillis) !== "wait") {
         return current
       }
-      const next: Decision = yield* decision(connection, row, seen, refused)
+      const next: Decision = yield* decision(connection, row, seen, refused, changed)
       switch (next._tag) {
         case "Adopt":
           return yield* adopt(connection, next.tokens, row)
@@ -132,11 +136,13 @@ export const makeProtocol = (
             refused = false
             break
           }
-          const asked = yield* inTurn(connection, ask(connection, row, next))
+          const asked: Asked = yield* inTurn(connection, ask(connection, row, next))
           if (asked.current !== undefined) return asked.current
           row = asked.row
           refused = true
           seen = true
+          // At most once in an attempt.
+          changed = next.early === undefined && (yield* isChanged(connection.source, row?.failure))
           break
         }
         case "Stop":
@@ -192,7 +198,8 @@ export const makeProtocol = (
     })
 
   /** Steps 3 to 9: takes the lease and, where it is given, asks the token endpoint; gives the row where that brought no tokens. */
-  const ask = Effect.fnUntraced(function* (connection: Connection, row: Row | undefined, { by, force, replay }: Plan) {
+  const ask = Effect.fnUntraced(function* (connection: Connection, row: Row | undefined, plan: Plan) {
+    const { by, early, force, replay } = plan
     const { key } = connection
     const owner: string = connection.owner ?? (yield* newOwner)
     connection.leaseRequested(owner)
@@ -200,7 +207,7 @@ export const makeProtocol = (
     let askedAt = yield* instant
     const lease = Effect.flatMap(instant, (now) => {
       askedAt = now
-      return store.lease(key, { owner, known, lasts, presents: by === "refresh", force })
+      return store.lease(key, { owner, known, lasts, presents: by === "refresh", force, early })
     })
     const record = Option.getOrUndefined(yield* orHalt(connection, limit.run(lease)))
     const asked: Asked = { row: record, current: undefined }

@@ -24,6 +24,7 @@ import { Halt } from "./RefreshFailure.js"
 import { endingOf } from "./RefreshTokenExpiry.js"
 import { dueIn, timed } from "./RenewalTime.js"
 import { exchange } from "./RequestTokens.js"
+import { refusedWith } from "./SourceDigest.js"
 
 /** Steps 5 to 9: asks the token endpoint under the lease `owner`, and writes what came of it. */
 export const makeRequests = (
@@ -120,7 +121,8 @@ export const makeRequests = (
     connection.requestFailed(defect, record.failures)
     if (defect !== undefined) yield* logDefect(connection, defect.message, Cause.die(defect.cause ?? defect))
     const now = yield* Clock.currentTimeMillis
-    const { dead, failure, final, inDoubt } = outcomeOf(by, cause, record, refreshRefused)
+    const { dead, failure: told, final, inDoubt } = outcomeOf(by, cause, record, refreshRefused)
+    const failure: Failure = { ...told, refused: yield* refusedWith(connection.source, told, record.failure) }
     const retryAfter = cause._tag === "TokenEndpointError" ? cause.retryAfter : undefined
     if (retryAfter !== undefined) yield* connection.source.traits.limits?.pause(retryAfter) ?? Effect.void
     const error = defect ?? trouble() ?? remembered(key, failure, retryAfter)

@@ -10,7 +10,9 @@ export const Failure = Schema.Struct({
   code: Schema.optional(Schema.String),
   status: Schema.optional(Schema.Number),
   detail: Schema.optional(Schema.String),
-  claims: Schema.optional(Schema.String)
+  claims: Schema.optional(Schema.String),
+  /** Digests of the sources that were refused in a row, by a key of this row's own: they tell one from another, and no secret. */
+  refused: Schema.optional(Schema.Struct({ key: Schema.String, digests: Schema.Array(Schema.String) }))
 })
 export type Failure = typeof Failure.Type
 
@@ -25,7 +27,14 @@ export const encodeFailure = (failure: Failure): string => {
   const told = { reason: short(failure.reason), code: short(failure.code), detail: short(failure.detail) }
   // Half of it would be no JSON.
   const claims = (failure.claims?.length ?? 0) > MOST_CLAIMS ? undefined : failure.claims
-  const noted = writeFailure({ by, tag, ...told, claims, status: Number.isFinite(status) ? status : undefined })
+  const noted = writeFailure({
+    by,
+    tag,
+    ...told,
+    claims,
+    refused: failure.refused,
+    status: Number.isFinite(status) ? status : undefined
+  })
   return ascii(Option.getOrElse(noted, () => JSON.stringify({ by, tag })))
 }
 

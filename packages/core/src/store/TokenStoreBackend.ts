@@ -20,7 +20,7 @@ export interface TokenStoreBackend {
    * or one above the highest generation it ever gave the key, whichever is more. Then, where
    * - the row's generation is `known`, or `known` is undefined and it has no payload,
    * - no lease is held, or it ran out, or it is `owner`'s,
-   * - `retryAt` is not ahead, or `failedAt` is, by more than a second,
+   * - `retryAt` is not ahead, or `failedAt` is, by more than a second, or `early` is the number of failures,
    * - and either `force`, or the row is not dead and its intent is nobody's or `owner`'s,
    *
    * gives the lease to `owner` for `lasts`, sets `leasedAt`, and if `presents`, sets intent owner and time unless they
@@ -131,6 +131,8 @@ export interface LeaseRequest {
   readonly presents: boolean
   /** Whether to take it although the row is dead or in doubt. */
   readonly force: boolean
+  /** The failures in a row whose back-off need not be waited for; undefined where each has to be. */
+  readonly early?: number | undefined
 }
 
 export interface Committed<Tokens> {

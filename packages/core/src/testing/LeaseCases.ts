@@ -120,6 +120,24 @@ export const leases: ReadonlyArray<StoreCase> = [
     })
   },
   {
+    title: "gives it early only to who knows how many attempts failed, and while no other holds it (P8)",
+    test: Effect.fnUntraced(function* ({ backend, other = backend }) {
+      const { generation, key } = yield* leased(backend, "early", "a")
+      yield* backend.fail(key, failed("a", generation, { retryIn: LONG }))
+      const before = yield* load(backend, key)
+      for (const early of [0, 2]) {
+        yield* same("the row given", (yield* other.lease(key, asks("b", { known: generation, early }))).row, before)
+      }
+      const { row } = yield* other.lease(key, asks("b", { known: generation, early: 1 }))
+      yield* same("the owner", row?.leaseOwner, "b")
+      const held = yield* backend.lease(key, asks("c", { known: generation, early: 1 }))
+      yield* same("the owner still", held.row?.leaseOwner, "b")
+      yield* other.fail(key, failed("b", generation, { retryIn: LONG }))
+      const late = yield* backend.lease(key, asks("c", { known: generation, early: 1 }))
+      yield* same("who is late", late.row?.leaseOwner, undefined)
+    })
+  },
+  {
     title: "gives the lease of a dead grant only to who forces it, and it stays dead until a commit (P3)",
     test: Effect.fnUntraced(function* ({ backend, other = backend }) {
       const { generation, key } = yield* leased(backend, "dead", "a")

@@ -80,12 +80,12 @@ export const grants = (
   sql: SqlClient.SqlClient,
   now: Fragment,
   of: Fragment,
-  { force, known, owner }: LeaseRequest
+  { early, force, known, owner }: LeaseRequest
 ): Fragment =>
   sql.and([
     known === undefined ? sql`${of}payload IS NULL` : sql`${of}generation = ${known}`,
     sql`(${of}lease_owner IS NULL OR ${of}lease_owner = ${owner} OR ${of}lease_until <= ${now})`,
-    hasWaited(sql, now, of),
+    early === undefined ? hasWaited(sql, now, of) : sql`(${of}failures = ${early} OR ${hasWaited(sql, now, of)})`,
     ...(force ? [] : [sql`${of}dead = 0`, sql`(${of}intent_owner IS NULL OR ${of}intent_owner = ${owner})`])
   ])
 
