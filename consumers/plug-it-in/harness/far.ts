@@ -1,7 +1,7 @@
 // The far side: a token endpoint, and an API that takes the newest token until it ends or is revoked.
 import "./clock.js"
 import { once } from "node:events"
-import { createServer, type IncomingMessage } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 
 /** A request that reached the API, with its body as text. */
@@ -23,6 +23,8 @@ export interface Answer {
 export interface FarSide {
   /** What the API answers to a request whose token is good. */
   readonly answer?: (received: Received) => Answer
+  /** A server of its own that answers instead. */
+  readonly serve?: (request: IncomingMessage, response: ServerResponse) => unknown
   /** What it answers otherwise. */
   readonly refuse?: (received: Received) => Answer
   /** The token of a request. */
@@ -60,7 +62,9 @@ const set = async (token: string): Promise<void> => {
 /** Ends the newest token at the far side, which nobody hears of before it is refused. */
 export const revoke = (): Promise<void> => set("revoked")
 
-const bearer = ({ headers }: Received) => /^\w+ (.*)$/.exec(headers.authorization ?? "")?.[1]
+const bearer = ({ authorization = "" }: Received["headers"]) => /^\w+ (.*)$/.exec(authorization)?.[1]
+
+const tokenOf = (received: Received) => (side.tokenOf === undefined ? bearer(received.headers) : side.tokenOf(received))
 
 const read = async (request: IncomingMessage): Promise<string> => {
   const chunks: Array<Buffer> = []
@@ -70,6 +74,10 @@ const read = async (request: IncomingMessage): Promise<string> => {
 
 const server = createServer(async (request, response) => {
   const { headers, method = "GET", url = "/" } = request
+  if (side.serve !== undefined && url !== "/token" && isGood(bearer(headers))) {
+    await side.serve(request, response)
+    return
+  }
   const received = { method, url, headers, body: await read(request) }
   const send = ({ body, headers = {}, status = 200 }: Answer) => {
     const text = typeof body === "string" ? body : JSON.stringify(body)
@@ -79,7 +87,8 @@ const server = createServer(async (request, response) => {
     seen.posts++
     await set(`access-${seen.posts}`)
     send({ body: { access_token: good.token, token_type: "Bearer", expires_in: LIFE } })
-  } else if (isGood((side.tokenOf ?? bearer)(received))) send((side.answer ?? (() => ({ body: {} })))(received))
+  } else if (side.serve === undefined && isGood(tokenOf(received)))
+    send((side.answer ?? (() => ({ body: {} })))(received))
   else {
     const refused = { status: 401, body: { error: { message: "the token is not good", code: "token" } } }
     send((side.refuse ?? (() => refused))(received))

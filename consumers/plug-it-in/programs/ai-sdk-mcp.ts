@@ -1,5 +1,5 @@
 import { createMCPClient } from "@ai-sdk/mcp"
-import { mcpAnswer } from "../harness/mcp.js"
+import { mcpSide } from "../harness/mcp.js"
 import { plug } from "../harness/plug.js"
 import { api, client } from "./tokens.js"
 
@@ -14,6 +14,6 @@ export default plug({
   },
   gives: ["add"],
   refusal: "repaired",
-  answer: mcpAnswer,
+  ...mcpSide,
   stop: async () => mcp?.close()
 })

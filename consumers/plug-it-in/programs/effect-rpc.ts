@@ -3,6 +3,7 @@ import { Rpc, RpcClient, RpcGroup, RpcSerialization } from "@effect/rpc"
 import { TokenHttpClient } from "@evertoken/core"
 import { Effect, Layer, ManagedRuntime, Schema } from "effect"
 import { plug } from "../harness/plug.js"
+import { appSide, RpcServer } from "../harness/rpc.js"
 import { api, Tokens } from "./provider.js"
 
 class People extends RpcGroup.make(Rpc.make("Name", { success: Schema.String })) {}
@@ -19,9 +20,11 @@ export default plug({
   call: () => runtime.runPromise(name),
   gives: "Ada",
   refusal: "repaired",
-  answer: ({ body }) => {
-    const [{ id }] = [JSON.parse(body)].flat()
-    return { body: [{ _tag: "Exit", requestId: id, exit: { _tag: "Success", value: "Ada" } }] }
-  },
-  stop: () => runtime.dispose()
+  ...appSide(
+    RpcServer.toHttpApp(People).pipe(
+      Effect.provide(People.toLayer({ Name: () => Effect.succeed("Ada") })),
+      Effect.provide(RpcSerialization.layerJson)
+    ),
+    () => runtime.dispose()
+  )
 })

@@ -1,6 +1,6 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
-import { mcpAnswer } from "../harness/mcp.js"
+import { mcpSide } from "../harness/mcp.js"
 import { plug } from "../harness/plug.js"
 import { api, client } from "./tokens.js"
 
@@ -14,6 +14,6 @@ export default plug({
   },
   gives: ["add"],
   refusal: "repaired",
-  answer: mcpAnswer,
+  ...mcpSide,
   stop: () => mcp.close()
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type AccessToken, TokenClient, TokenSet, TokenSource } from "@evertoken/core"
-import { axiosTokens, gotTokens, redisCredentials, tokenCredential } from "@evertoken/core/adapters"
+import { axiosTokens, gotTokens, kafkaTokens, redisCredentials, tokenCredential } from "@evertoken/core/adapters"
 import { MemoryTokenStore } from "@evertoken/store-memory"
 import { Effect } from "effect"
 
@@ -130,6 +130,85 @@ describe("tokenCredential", () => {
     const before = Date.now()
     const { expiresOnTimestamp } = await tokenCredential(client).getToken("scope")
     assert.isAtLeast(expiresOnTimestamp, before + 3_600_000)
+  })
+})
+
+describe("kafkaTokens", () => {
+  const INVALID = '{"status":"invalid_token"}'
+  const failed = (type: string) => Object.assign(new Error(type), { type, retriable: false })
+
+  /** A connection whose broker says what `says` has; what it was told is kept as text. */
+  const connection = (says: (message: string) => string) => {
+    const told: Array<string> = []
+    type Exchange = Parameters<Parameters<ReturnType<typeof kafkaTokens<Buffer>>>[0]["saslAuthenticate"]>[0]
+    const saslAuthenticate = async ({ request, response }: Exchange) => {
+      const message = request.encode()
+      assert.strictEqual(message.readInt32BE(0), message.length - 4)
+      told.push(message.subarray(4).toString())
+      const answer = Buffer.from(says(message.subarray(4).toString()))
+      const raw = Buffer.concat([Buffer.alloc(4), answer])
+      raw.writeInt32BE(answer.length)
+      return response.parse(response.decode(raw))
+    }
+    return { told, saslAuthenticate }
+  }
+  const hello = (token: string) => `n,,\u0001auth=Bearer ${token}\u0001\u0001`
+  /** Says no to each token, in two steps as RFC 7628 has it. */
+  const refuses = (message: string) => {
+    if (message.startsWith("n,,")) return INVALID
+    throw failed("SASL_AUTHENTICATION_FAILED")
+  }
+
+  it("says the token as RFC 7628 has it, and asks for another where the broker says why it refuses it (P7)", async () => {
+    await using client = make()
+    const provider = kafkaTokens(client, Buffer)
+    const broker = connection((message) => (message.includes("token-2") ? "" : refuses(message)))
+    const error = await provider(broker)
+      .authenticate()
+      .catch((error: unknown) => error)
+    assert.deepInclude(Object(error), { _tag: "TokenRejected", retriable: true })
+    await provider(broker).authenticate()
+    assert.deepStrictEqual(broker.told, [hello("token-1"), "\u0001", hello("token-2")])
+  })
+
+  it("P7: takes an error of the broker for a refusal, and no other error", async () => {
+    await using client = make()
+    const attempt = (type: string) => {
+      const broker = connection(() => {
+        throw failed(type)
+      })
+      return kafkaTokens(
+        client,
+        Buffer
+      )(broker)
+        .authenticate()
+        .then(
+          () => "logged in",
+          (error) => error._tag ?? error.type
+        )
+    }
+    assert.deepStrictEqual([await attempt("REQUEST_TIMED_OUT"), await client.token()], ["REQUEST_TIMED_OUT", "token-1"])
+    assert.deepStrictEqual(
+      [await attempt("SASL_AUTHENTICATION_FAILED"), await client.token()],
+      ["TokenRejected", "token-2"]
+    )
+  })
+
+  it("P7: has kafkajs try again once in a row, whichever connection it is", async () => {
+    await using client = make()
+    const provider = kafkaTokens(client, Buffer)
+    const attempt = (says: (message: string) => string) =>
+      provider(connection(says))
+        .authenticate()
+        .then(
+          () => "logged in",
+          ({ retriable }) => retriable
+        )
+    assert.deepStrictEqual(
+      [await attempt(refuses), await attempt(refuses), await attempt(refuses)],
+      [true, false, false]
+    )
+    assert.deepStrictEqual([await attempt(() => ""), await attempt(refuses)], ["logged in", true])
   })
 })
 
