@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { TokenHttpClient, TokenSet } from "@evertoken/core"
 import { apiOf, fromProfile, type ProfileInputs, type ProviderProfile } from "@evertoken/core/profile"
 import { FakeResourceServer } from "@evertoken/core/testing"
 import { Effect, Encoding, Redacted, TestClock } from "effect"
+import { jwtVerify } from "jose"
 import { generateKey } from "../src/transport/SigningKey.js"
 import { fakeProvider } from "./api.js"
 import { answering, type Sent } from "./network.js"
@@ -237,6 +239,90 @@ describe("a source of a profile", () => {
       assert.deepInclude(claims, { iss: "team-1", aud: "api", iat: 1767225590, exp: 1767226790 })
       assert.strictEqual(String(tokens.expiresIn), "Duration(19m)")
       assert.lengthOf(sent, 0)
+    })
+  )
+
+  it.effect("signs by a secret that both sides have, as it is written", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(Date.UTC(2026, 0, 1))
+      const bytes = new TextEncoder().encode("a secret of 32 bytes and more 123")
+      for (const [keyAs, key] of [
+        [undefined, "a secret of 32 bytes and more 123"],
+        ["hex", Encoding.encodeHex(bytes)],
+        ["base64", Encoding.encodeBase64(bytes)]
+      ] as const) {
+        const { login } = yield* fromProfile(
+          {
+            grants: ["login"],
+            ...{ secrets: ["key"], tenant: { id: "\\w+" } },
+            values: {
+              proof: {
+                jwt: {
+                  key: "key",
+                  keyAs,
+                  algorithm: "HS256",
+                  keyId: "{id}",
+                  claims: { aud: "/admin/" },
+                  lifetime: "5 minutes"
+                }
+              }
+            },
+            login: { token: "{proof}", lives: "4 minutes" }
+          },
+          { secrets: { key: Redacted.make(key) }, tenant: { id: "k1" } }
+        ).pipe(Effect.provide(answering([], () => new Response())))
+        const { accessToken } = yield* login ?? Effect.dieMessage("no login")
+        const verified = yield* Effect.promise(() =>
+          jwtVerify(Redacted.value(accessToken), bytes, { currentDate: new Date(Date.UTC(2026, 0, 1)) })
+        )
+        assert.deepStrictEqual(verified.protectedHeader, { alg: "HS256", kid: "k1" })
+        assert.deepStrictEqual(verified.payload, { aud: "/admin/", iat: 1767225590, exp: 1767225890 })
+      }
+      const wrong = fromProfile(
+        {
+          grants: ["login"],
+          secrets: ["key"],
+          values: {
+            proof: { jwt: { key: "key", keyAs: "hex", algorithm: "HS256", claims: {}, lifetime: "5 minutes" } }
+          },
+          login: { token: "{proof}", lives: "4 minutes" }
+        },
+        { secrets: { key: Redacted.make("canary") } }
+      ).pipe(Effect.provide(answering([], () => new Response())), Effect.flip)
+      const error = yield* wrong
+      assert.deepStrictEqual([error._tag, error.option], ["InvalidOption", "secrets.key"])
+      assert.notInclude(error.message, "canary")
+    })
+  )
+
+  it.effect("makes digests and days for its requests, as secret as what is in them", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(Date.UTC(2026, 0, 31, 23))
+      const profile: ProviderProfile = {
+        ...declared,
+        values: {
+          day: { now: "date" },
+          tomorrow: { now: "date", after: "1 day" },
+          later: { now: "seconds", after: "5 minutes" },
+          plain: { sha256: "abc", as: "hex" },
+          digest: { sha1: "{day}{clientSecret}", as: "base64" }
+        },
+        refresh: {
+          url: "https://api.example.com/refresh",
+          form: { a: "{day} {tomorrow} {later}", plain: "{plain}", digest: "{digest}" }
+        }
+      }
+      const said = { error: "nope", error_description: "" }
+      const { sent, source } = yield* make(profile)({ clientSecret }, said, 400)
+      yield* Effect.flip(refreshed(source))
+      assert.deepStrictEqual(sent[0]?.form, {
+        a: "2026-01-31 2026-02-01 1769900700",
+        plain: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        digest: createHash("sha1").update("2026-01-31s3cret").digest("base64")
+      })
+      const echo = { error: "nope", error_description: `what is ${sent[0]?.form.digest} for` }
+      const again = yield* make(profile)({ clientSecret }, echo, 400)
+      assert.notInclude((yield* Effect.flip(refreshed(again.source))).message, `${sent[0]?.form.digest}`)
     })
   )
 

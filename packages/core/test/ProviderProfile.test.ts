@@ -72,6 +72,8 @@ describe("a profile", () => {
         ],
         [{ api: { query: "token", header: "X-Token" } }, "profile.api.header", "no `query`"],
         [{ api: { query: "token", scheme: "Token" } }, "profile.api.scheme", "no `query`"],
+        [{ ...signing, values: { at: jwt({ keyAs: "hex" }) } }, "profile.values.at.jwt.keyAs", "HS256"],
+        [{ ...signing, values: { at: jwt({ algorithm: "HS1" }) } }, "profile.values.at.jwt.algorithm", "HS512"],
         [{ tenant: { "a-b": ".+" } }, "profile.tenant.a-b", "letters and digits"],
         [
           { grants: ["login"], login: { url: "https://a.example.com", form: { t: "{accessToken}" } } },
@@ -128,3 +130,6 @@ const base: ProviderProfile = {
   client: { authentication: "post" },
   token: { url: "https://auth.example.com/token" }
 }
+
+const signing = { secrets: ["key"] }
+const jwt = (more: object) => ({ jwt: { key: "key", claims: {}, lifetime: "1 minute", ...more } })

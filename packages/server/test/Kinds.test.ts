@@ -1,3 +1,4 @@
+import { createHash, createHmac } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Redacted, TestClock } from "effect"
 import type { Sent } from "../../core/test/network.js"
@@ -33,6 +34,10 @@ const refresh = (more: object = {}) => ({
 const form = ({ form }: Sent) => form
 const json = ({ text }: Sent) => JSON.parse(text)
 const header = (name: string) => (sent: Sent) => sent.headers[name]
+
+const part = (json: object) => Buffer.from(JSON.stringify(json)).toString("base64url")
+const unsigned = `${part({ alg: "HS256", kid: "k1" })}.${part({ aud: "/admin/", iat: NOW / 1000 - 10, exp: NOW / 1000 + 290 })}`
+const HS256 = `${unsigned}.${createHmac("sha256", "k3y").update(unsigned).digest("base64url")}`
 
 /** The kinds of `docs/providers.md`: what the catalogues of providers know of real ones. */
 const kinds: Readonly<Record<string, Kind>> = {
@@ -84,6 +89,23 @@ const kinds: Readonly<Record<string, Kind>> = {
       ...login({ headers: { "x-at": "{at}" } }, { values: { at: { now: "seconds" } } })
     },
     sends: [header("x-at"), "1767225600"]
+  },
+  "a digest that is made for each request": {
+    connection: {
+      clientSecret: "env:SECRET",
+      ...login(
+        { headers: { "x-sign": "{sign}" } },
+        { values: { at: { now: "iso" }, sign: { sha256: "{at}{clientSecret}", as: "hex" } } }
+      )
+    },
+    sends: [header("x-sign"), createHash("sha256").update("2026-01-01T00:00:00.000Zs3cret").digest("hex")]
+  },
+  "a day in the future": {
+    connection: login(
+      { method: "PUT", query: { until: "{day}" } },
+      { values: { day: { now: "date", after: "1 day" } } }
+    ),
+    sends: [({ method, url }) => [method, new URL(url).search], ["PUT", "?until=2026-01-02"]]
   },
   steps: {
     connection: {
@@ -216,6 +238,42 @@ const kinds: Readonly<Record<string, Kind>> = {
     answers: [{ errors: [{ code: 17 }] }],
     fails: "TokenEndpointError"
   },
+  "a token that a shared secret signs, without a request": {
+    connection: {
+      ...{ secrets: { key: "env:KEY" }, tenant: { id: "k1" } },
+      profile: {
+        ...{
+          grants: ["login"],
+          secrets: ["key"],
+          tenant: { id: "\\w+" },
+          login: { token: "{proof}", lives: "5 minutes" }
+        },
+        values: {
+          proof: {
+            jwt: { key: "key", algorithm: "HS256", keyId: "{id}", claims: { aud: "/admin/" }, lifetime: "5 minutes" }
+          }
+        }
+      }
+    },
+    gives: [HS256, 300]
+  },
+  "WSSE, without a request": {
+    connection: {
+      ...{ clientId: "robot", clientSecret: "env:SECRET" },
+      profile: {
+        grants: ["login"],
+        login: {
+          token: 'Username="{clientId}",PasswordDigest="{digest}",Nonce="n-1",Created="{created}"',
+          lives: "5 minutes"
+        },
+        values: { created: { now: "iso" }, digest: { sha1: "n-1{created}{clientSecret}", as: "base64" } }
+      }
+    },
+    gives: [
+      `Username="robot",PasswordDigest="${createHash("sha1").update("n-12026-01-01T00:00:00.000Zs3cret").digest("base64")}",Nonce="n-1",Created="2026-01-01T00:00:00.000Z"`,
+      300
+    ]
+  },
   "a token that is signed here, without a request": {
     connection: {
       ...{ secrets: { key: "env:KEY" } },
@@ -241,7 +299,7 @@ describe("a connection can say of a provider that it has", () => {
           if (body === "") return new Response(null, { ...init, status: 204 })
           return typeof body === "string" ? new Response(body, init) : Response.json(body, init)
         }
-        const isKey = JSON.stringify(connection).match(/assertion|privateKey|signingKey|"jwt"/) !== null
+        const isKey = JSON.stringify(connection).match(/assertion|privateKey|signingKey|"jwt"(?!.*HS256)/) !== null
         const variables = { KEY: isKey ? yield* key : "k3y" }
         const { of, sent } = yield* sources([{ key: "k", ...connection }], variables, answer)
         const source = yield* of("k")

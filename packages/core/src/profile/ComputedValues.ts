@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
 import { InvalidOption, TokenEndpointError } from "../model/TokenError.js"
@@ -21,22 +22,29 @@ export const withComputed = (
   )
 
 const computed = (value: ComputedValue, names: Names): Effect.Effect<Field, InvalidOption> => {
-  if ("now" in value) return Effect.succeed(NOW[value.now])
+  if ("now" in value) {
+    const after = value.after === undefined ? 0 : Duration.toMillis(lasting(value.after))
+    return Effect.succeed(Effect.map(Clock.currentTimeMillis, (now) => TIMES[value.now](now + after)))
+  }
   if ("random" in value) return Effect.succeed(RANDOM[value.random])
   if ("base64" in value) {
     return Effect.succeed(mapField(fieldOf(value.base64, names), (text) => Effect.succeed(Encoding.encodeBase64(text))))
   }
   if ("jwt" in value) return jwtOf(value.jwt, names)
+  if ("sha256" in value) return digested("SHA-256", value.sha256, value.as, names)
+  if ("sha1" in value) return digested("SHA-1", value.sha1, value.as, names)
   const text = fieldOf(value["hmac-sha256"], names)
   return Effect.succeed(
     mapBoth(fieldOf(value.key, names), text, (key, message) => Effect.map(hmac(key, message), ENCODED[value.as]))
   )
 }
 
-const NOW = {
-  seconds: Effect.map(Clock.currentTimeMillis, (now) => `${Math.floor(now / 1000)}`),
-  millis: Effect.map(Clock.currentTimeMillis, (now) => `${now}`),
-  iso: Effect.map(DateTime.now, DateTime.formatIso)
+const isoOf = (at: number) => DateTime.formatIso(DateTime.unsafeMake(at))
+const TIMES = {
+  seconds: (at: number) => `${Math.floor(at / 1000)}`,
+  millis: (at: number) => `${at}`,
+  iso: isoOf,
+  date: (at: number) => isoOf(at).slice(0, 10)
 }
 const RANDOM = { uuid: Effect.sync(() => crypto.randomUUID()), base64url: Effect.sync(randomId) }
 const ENCODED = {
@@ -58,6 +66,17 @@ const plain = (value: unknown): string => (Redacted.isRedacted(value) ? `${Redac
 
 const unmade = () => new TokenEndpointError({ reason: "unreachable", detail: "the request could not be signed" })
 
+const digested = (algorithm: string, text: string, as: keyof typeof ENCODED, names: Names) =>
+  Effect.succeed(
+    mapField(fieldOf(text, names), (whole) =>
+      Effect.tryPromise({
+        try: async () =>
+          ENCODED[as](new Uint8Array(await crypto.subtle.digest(algorithm, new TextEncoder().encode(whole)))),
+        catch: unmade
+      })
+    )
+  )
+
 const hmac = (key: string, message: string) =>
   Effect.tryPromise({
     try: async () => {
@@ -70,15 +89,18 @@ const hmac = (key: string, message: string) =>
   })
 
 const jwtOf = (
-  { algorithm, claims, key, keyId, lifetime }: Extract<ComputedValue, { readonly jwt: unknown }>["jwt"],
+  { algorithm, claims, key, keyAs = "text", keyId, lifetime }: Extract<ComputedValue, { readonly jwt: unknown }>["jwt"],
   names: Names
 ): Effect.Effect<Field, InvalidOption> =>
   Effect.gen(function* () {
     const secret = names[key]
     if (!isFixed(secret) || !Redacted.isRedacted(secret)) {
-      return yield* new InvalidOption({ option: `secrets.${key}`, expected: "Redacted.make of a private key" })
+      return yield* new InvalidOption({ option: `secrets.${key}`, expected: "Redacted.make of a key to sign with" })
     }
-    const signing = yield* importKey(`secrets.${key}`, { key: secret, algorithm })
+    const option = `secrets.${key}`
+    const signing = isShared(algorithm)
+      ? { algorithm, keyId: undefined, key: yield* bytesOf(option, `${Redacted.value(secret)}`, keyAs) }
+      : yield* importKey(option, { key: secret, algorithm })
     const textsOf = (texts: Readonly<Record<string, string>>) =>
       Effect.map(
         Effect.forEach(Object.entries(texts), ([name, text]) =>
@@ -94,6 +116,18 @@ const jwtOf = (
       return Redacted.make(yield* Effect.mapError(signed, unmade))
     })
   })
+
+/** Whether a secret that both sides have signs (RFC 7518 section 3.2). */
+export const isShared = (algorithm: string | undefined): algorithm is string => /^HS\d+$/.test(algorithm ?? "")
+
+const bytesOf = (option: string, secret: string, as: "text" | "hex" | "base64") =>
+  Either.mapLeft(BYTES[as](secret), () => new InvalidOption({ option, expected: `Redacted.make of a secret in ${as}` }))
+
+const BYTES = {
+  text: (secret: string) => Either.right(new TextEncoder().encode(secret)),
+  hex: Encoding.decodeHex,
+  base64: Encoding.decodeBase64
+}
 
 /** Seconds: servers refuse an `iat` of their future. */
 const BACKDATED = 10

@@ -3,6 +3,7 @@ import { listOf } from "../model/Options.js"
 import { OF_REFRESH } from "../model/TokenSource.js"
 import { endpoint } from "../transport/SafeUrl.js"
 import { apiProblems } from "./ApiAddress.js"
+import { isShared } from "./ComputedValues.js"
 import { issue, namedBy } from "./ProfileIssue.js"
 import { namesIn, plainText } from "./ProfileText.js"
 import { type ProfileRequest, type Requests, stepsOf } from "./ProfileValues.js"
@@ -136,8 +137,16 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
   for (const [name, value] of Object.entries(values)) {
     known(value, before, "values", name)
     before.push(name)
-    if ("jwt" in value && !secrets.includes(value.jwt.key)) {
-      found.push(issue(["values", name, "jwt", "key"], "the name of one of the `secrets`"))
+    if (!("jwt" in value)) continue
+    const { algorithm, key, keyAs } = value.jwt
+    if (!secrets.includes(key)) found.push(issue(["values", name, "jwt", "key"], "the name of one of the `secrets`"))
+    if (keyAs !== undefined && !isShared(algorithm)) {
+      found.push(
+        issue(["values", name, "jwt", "keyAs"], 'an `algorithm` of a shared secret beside it, such as "HS256"')
+      )
+    }
+    if (isShared(algorithm) && !["HS256", "HS384", "HS512"].includes(algorithm)) {
+      found.push(issue(["values", name, "jwt", "algorithm"], '"HS256", "HS384" or "HS512"'))
     }
   }
   const all = [...names, ...TOKENS, ...CODE]

@@ -88,20 +88,25 @@ export const Expires = Schema.Struct({
 )
 export type Expires = typeof Expires.Type
 
+const Encoded = Schema.Literal("hex", "base64", "base64url")
+
 /** A value that is made once for each request and that its texts may name. Texts in it may name others before it. */
 export const ComputedValue = Schema.Union(
-  Schema.Struct({ now: Schema.Literal("seconds", "millis", "iso") }),
+  /** The time, or a time that comes `after` it. A `date` is the day, in UTC. */
+  Schema.Struct({ now: Schema.Literal("seconds", "millis", "iso", "date"), after: optional(Lasting) }),
   Schema.Struct({ random: Schema.Literal("uuid", "base64url") }),
   Schema.Struct({ base64: Schema.String }),
-  Schema.Struct({
-    "hmac-sha256": Schema.String,
-    key: Text,
-    as: Schema.Literal("hex", "base64", "base64url")
-  }),
-  /** A JWT that is signed anew; `iat` and `exp` come by themselves. `key` names the secret that holds a private key. */
+  Schema.Struct({ sha256: Schema.String, as: Encoded }),
+  Schema.Struct({ sha1: Schema.String, as: Encoded }),
+  Schema.Struct({ "hmac-sha256": Schema.String, key: Text, as: Encoded }),
+  /**
+   * A JWT that is signed anew; `iat` and `exp` come by themselves. `key` names the secret that holds a private key, or the
+   * shared secret of `HS256` and its kin, which may be written as `keyAs` says.
+   */
   Schema.Struct({
     jwt: Schema.Struct({
       key: Text,
+      keyAs: optional(Schema.Literal("text", "hex", "base64")),
       algorithm: optional(Text),
       keyId: optional(Text),
       claims: Texts,

@@ -79,7 +79,7 @@ export const generateKey: Effect.Effect<Redacted.Redacted, Cause.UnknownExceptio
 
 /** Signs a JWT (RFC 7515). What is undefined is left out. */
 export const sign = (
-  { algorithm, key, keyId }: SigningKey,
+  { algorithm, key, keyId }: Pick<SigningKey, "algorithm" | "keyId"> & { readonly key: CryptoKey | Uint8Array },
   header: Readonly<Record<string, unknown>>,
   claims: JWTPayload
 ): Effect.Effect<string, Cause.UnknownException> =>

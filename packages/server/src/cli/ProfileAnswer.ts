@@ -110,13 +110,20 @@ const inputsOf = (profile: ProviderProfile): ProfileInputs => {
   const texts = JSON.stringify(profile)
   const isSigned = grants[0] === "jwt_bearer"
   const key = () => Redacted.make(newKey(texts.includes('"ES256"') ? "ec" : "rsa"))
+  // A shared secret may have to be hexadecimal, or base64: this is both.
+  const keyOf = (name: string) =>
+    Object.values(profile.values ?? {}).some(
+      (one) => "jwt" in one && one.jwt.key === name && one.jwt.keyAs !== undefined
+    )
+      ? Redacted.make("00".repeat(32))
+      : key()
   return {
     ...(tenant === undefined ? {} : { tenant: Record.map(tenant, () => "x") }),
     ...((client !== undefined && !isSigned) || texts.includes("{clientId}") ? { clientId: "client" } : {}),
     ...((client !== undefined && !isSigned) || texts.includes("{clientSecret}")
       ? { clientSecret: Redacted.make("client-secret") }
       : {}),
-    ...(secrets.length === 0 ? {} : { secrets: Object.fromEntries(secrets.map((name) => [name, key()])) }),
+    ...(secrets.length === 0 ? {} : { secrets: Object.fromEntries(secrets.map((name) => [name, keyOf(name)])) }),
     ...(isSigned ? { issuedBy: "robot", signingKey: { key: key() } } : {}),
     ...(grants[0] === "token_exchange" ? { subjectToken: Effect.succeed(Redacted.make("subject")) } : {})
   }
