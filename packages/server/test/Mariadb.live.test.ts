@@ -44,30 +44,66 @@ describe.skipIf(missing !== undefined)(`the service's process on a MariaDB that 
       TIME
     )
 
-    it.scoped("a primary that was demoted: its sessions are given up, and what is put is saved by new ones (P14)", () =>
-      Effect.gen(function* () {
-        const { run: sql, url } = yield* OwnMariadb
-        const { bin, call } = yield* servingOn({ database: url })
-        const put = (key: string) =>
-          call("/v1/token", { method: "PUT", body: JSON.stringify({ key, accessToken: "at", expiresIn: 300 }) })
-        // As many at once as the pool has sessions, and more.
-        const some = (name: string) =>
-          Effect.forEach(Array.from({ length: 20 }), (_, at) => put(`${name} ${at}`), { concurrency: "unbounded" })
-        const all = (status: number) => (answers: ReadonlyArray<{ readonly status: number }>) =>
-          answers.every((answer) => answer.status === status)
-        const often = { schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo("1 minute")) }
-        assert.isTrue(all(200)(yield* some("before")))
-        // Error 1290.
-        yield* sql("SET GLOBAL read_only = 1")
-        yield* Effect.repeat(some("meanwhile"), { ...often, until: all(503) })
-        assert.isTrue(all(503)(yield* some("meanwhile")))
-        assert.strictEqual((yield* call("/v1/token?key=before 0")).json.accessToken, "at")
-        // From here on a new session may write, as on a new primary; those that were made before never may.
-        yield* sql("GRANT READ_ONLY ADMIN ON *.* TO service@'%'")
-        yield* Effect.repeat(some("after"), { ...often, until: all(200) })
-        assert.isTrue(all(200)(yield* some("after")))
-        assert.isTrue(bin.isAlive())
-      })
-    )
+    /** What a server says whose sessions may read and not write, by the error that it says so with. */
+    const demotions: Readonly<Record<string, Demotion>> = {
+      "--read-only, 1290": {
+        demote: ["SET GLOBAL read_only = 1"],
+        promote: ["GRANT READ_ONLY ADMIN ON *.* TO service@'%'"],
+        restore: ["REVOKE READ_ONLY ADMIN ON *.* FROM service@'%'", "SET GLOBAL read_only = 0"]
+      },
+      // Which only a server that starts so says by itself: MySQL the first, MariaDB the second.
+      "InnoDB read-only, 1836": raised(1836),
+      "InnoDB read-only, 1036": raised(1036)
+    }
+    for (const [name, { demote, promote, restore }] of Object.entries(demotions)) {
+      it.scoped(
+        `a primary that was demoted (${name}): its sessions are given up, and what is put is saved by new ones (P14)`,
+        () =>
+          Effect.gen(function* () {
+            const { run: sql, url } = yield* OwnMariadb
+            const all = (statements: ReadonlyArray<string>) => Effect.forEach(statements, sql, { discard: true })
+            const { bin, call } = yield* servingOn({ database: url })
+            const put = (key: string) =>
+              call("/v1/token", { method: "PUT", body: JSON.stringify({ key, accessToken: "at", expiresIn: 300 }) })
+            // As many at once as the pool has sessions, and more.
+            const some = (name: string) =>
+              Effect.forEach(Array.from({ length: 20 }), (_, at) => put(`${name} ${at}`), { concurrency: "unbounded" })
+            const are = (status: number) => (answers: ReadonlyArray<{ readonly status: number }>) =>
+              answers.every((answer) => answer.status === status)
+            const often = { schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo("1 minute")) }
+            assert.isTrue(are(200)(yield* some("before")))
+            yield* Effect.acquireRelease(all(demote), () => Effect.orDie(all(restore)))
+            yield* Effect.repeat(some("meanwhile"), { ...often, until: are(503) })
+            assert.isTrue(are(503)(yield* some("meanwhile")))
+            assert.strictEqual((yield* call("/v1/token?key=before 0")).json.accessToken, "at")
+            // From here on a new session may write, as on a new primary; those that were made before never may.
+            yield* all(promote)
+            yield* Effect.repeat(some("after"), { ...often, until: are(200) })
+            assert.isTrue(are(200)(yield* some("after")))
+            assert.isTrue(bin.isAlive())
+          })
+      )
+    }
   })
 })
+
+interface Demotion {
+  readonly demote: ReadonlyArray<string>
+  readonly promote: ReadonlyArray<string>
+  readonly restore: ReadonlyArray<string>
+}
+
+/** Sessions whose writes fail by this error, as the server raises it for them: all, then those that there are already. */
+const raised = (error: number): Demotion => {
+  const raise = `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${error}, MESSAGE_TEXT = 'read-only'`
+  const body = `FOR EACH ROW IF CONNECTION_ID() <= (SELECT last FROM tokens.demoted) THEN ${raise}; END IF`
+  return {
+    demote: [
+      "CREATE TABLE tokens.demoted SELECT 1000000000 AS last",
+      `CREATE TRIGGER tokens.no_insert BEFORE INSERT ON tokens.evertoken_tokens ${body}`,
+      `CREATE TRIGGER tokens.no_update BEFORE UPDATE ON tokens.evertoken_tokens ${body}`
+    ],
+    promote: ["UPDATE tokens.demoted SET last = (SELECT MAX(id) FROM information_schema.processlist)"],
+    restore: ["DROP TRIGGER tokens.no_insert", "DROP TRIGGER tokens.no_update", "DROP TABLE tokens.demoted"]
+  }
+}

@@ -141,13 +141,14 @@ const LATE = 1_000
 
 /**
  * PostgreSQL: a read-only server (25006), a failed transaction that nobody ended (25P02). MySQL and MariaDB: a
- * read-only server (1290, 1836), a read-only session (1792).
+ * read-only server (1290; where InnoDB is, MySQL's 1836 and MariaDB's 1036), a read-only session (1792).
  */
 const UNFIT = new Set<unknown>([
   "25006",
   "25P02",
   "ER_OPTION_PREVENTS_STATEMENT",
   "ER_READ_ONLY_MODE",
+  "ER_OPEN_AS_READONLY",
   "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION"
 ])
 
