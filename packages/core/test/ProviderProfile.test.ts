@@ -72,6 +72,12 @@ describe("a profile", () => {
         ],
         [{ api: { query: "token", header: "X-Token" } }, "profile.api.header", "no `query`"],
         [{ api: { query: "token", scheme: "Token" } }, "profile.api.scheme", "no `query`"],
+        [{ ...signing, values: { at: jwt({ header: { alg: "none" } }) } }, "profile.values.at.jwt.header.alg", "keyId"],
+        [
+          { refresh: [{ url: "https://a.example.com" }, { url: "https://a.example.com", form: { a: "{code}" } }] },
+          "profile.refresh",
+          '"{refreshToken}"'
+        ],
         [{ ...signing, values: { at: jwt({ keyAs: "hex" }) } }, "profile.values.at.jwt.keyAs", "HS256"],
         [{ ...signing, values: { at: jwt({ algorithm: "HS1" }) } }, "profile.values.at.jwt.algorithm", "HS512"],
         [{ tenant: { "a-b": ".+" } }, "profile.tenant.a-b", "letters and digits"],

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto"
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Redacted, TestClock } from "effect"
 import type { Sent } from "../../core/test/network.js"
@@ -120,6 +121,43 @@ const kinds: Readonly<Record<string, Kind>> = {
     answers: [{ key: "k-1" }, ok],
     sends: [(sent) => sent.url, `${url}/2?key=k-1`]
   },
+  "steps at each refresh": {
+    connection: {
+      profile: {
+        grants: ["refresh_token"],
+        refresh: [
+          { url, form: { t: "{refreshToken}" } },
+          { url: `${url}/2`, query: { key: "{accessToken}" }, answer: { accessToken: "session", keep: ["site"] } }
+        ]
+      }
+    },
+    answers: [
+      { ...ok, refresh_token: "rt-2" },
+      { session: "s-1", expires_in: 60, site: "x" }
+    ],
+    sends: [(sent) => sent.url, `${url}/2?key=at-1`],
+    gives: ["s-1", 60, { site: "x" }]
+  },
+  "an address for each tenant": {
+    connection: {
+      ...{ ...app, tenant: { shop: "acme" } },
+      profile: {
+        ...{ grants: ["refresh_token"], client, tenant: { shop: "[a-z]+" } },
+        token: { url: "https://{shop}.example.com/token" }
+      }
+    },
+    sends: [({ url }) => url, "https://acme.example.com/token"]
+  },
+  "a public client": {
+    connection: {
+      clientId: "app",
+      profile: { grants: ["refresh_token"], client: { authentication: "none" }, token: { url } }
+    },
+    sends: [
+      (sent) => [form(sent).client_id, form(sent).client_secret, sent.headers.authorization],
+      ["app", undefined, undefined]
+    ]
+  },
   "a signed client assertion": {
     connection: {
       ...{ clientId: "app", privateKey: { key: "env:KEY" } },
@@ -133,6 +171,34 @@ const kinds: Readonly<Record<string, Kind>> = {
       profile: { grants: ["jwt_bearer"], client: { authentication: "none" }, token: { url } }
     },
     sends: [(sent) => JSON.parse(atob(form(sent).assertion?.split(".")[1] ?? "")).scope, "read"]
+  },
+  "a signed assertion with claims and a header of its own": {
+    connection: {
+      ...{ secrets: { key: "env:KEY" }, tenant: { thumb: "abc" } },
+      ...login(
+        { form: { client_assertion: "{proof}" } },
+        {
+          ...{ secrets: ["key"], tenant: { thumb: "\\w+" } },
+          values: {
+            id: { random: "uuid" },
+            proof: {
+              jwt: {
+                ...{ key: "key", algorithm: "PS256", header: { "x5t#S256": "{thumb}" }, lifetime: "9 minutes" },
+                claims: { iss: "example.com", scope: "read", jti: "{id}" }
+              }
+            }
+          }
+        }
+      )
+    },
+    sends: [
+      (sent) => {
+        const [header = "", claims = ""] = form(sent).client_assertion?.split(".") ?? []
+        const { iss, jti, scope } = JSON.parse(atob(claims))
+        return [JSON.parse(atob(header)), iss, scope, jti?.length]
+      },
+      [{ alg: "PS256", "x5t#S256": "abc" }, "example.com", "read", 36]
+    ]
   },
   "a signed assertion in a header": {
     connection: {
@@ -325,6 +391,30 @@ describe("a connection can say of a provider that it has", () => {
       })
     )
   }
+})
+
+describe("docs/providers.md", () => {
+  const page = readFileSync(new URL("../../../docs/providers.md", import.meta.url), "utf8")
+  const [, section = ""] = /## What data can say, counted\n(.*?)(?:\n## |$)/s.exec(page) ?? []
+  const rows = [...section.matchAll(/^\| (.+?) \| (\d+) \| (.+?) \|$/gm)].map(([, kind = "", count = "", by = ""]) => ({
+    ...{ kind, by, count: Number(count) },
+    named: [...by.matchAll(/“([^”]+)”/g)].map(([, name = ""]) => name)
+  }))
+
+  it("names for each kind what shows it, and no kind that nothing shows", () => {
+    const named = rows.flatMap((row) => row.named)
+    assert.deepStrictEqual([...new Set(named)].sort(), Object.keys(kinds).sort())
+    for (const { by, kind, named } of rows) assert.isTrue(named.length > 0 || by.startsWith("no"), kind)
+  })
+
+  it("counts what is left over", () => {
+    const left = rows.filter(({ by }) => by.startsWith("no")).reduce((sum, { count }) => sum + count, 0)
+    const [, sayable, all] = /\*\*(\d+) of (\d+)\*\*/.exec(section) ?? []
+    assert.strictEqual(Number(sayable), Number(all) - left)
+    const steps = [...section.matchAll(/[+=] (\d+)/g)].map(([, number]) => Number(number))
+    assert.strictEqual(447 + steps.slice(0, -1).reduce((sum, step) => sum + step, 0), steps.at(-1))
+    assert.strictEqual(steps.at(-1), Number(sayable))
+  })
 })
 
 let made: Promise<string> | undefined

@@ -89,7 +89,15 @@ const hmac = (key: string, message: string) =>
   })
 
 const jwtOf = (
-  { algorithm, claims, key, keyAs = "text", keyId, lifetime }: Extract<ComputedValue, { readonly jwt: unknown }>["jwt"],
+  {
+    algorithm,
+    claims,
+    key,
+    keyAs = "text",
+    keyId,
+    lifetime,
+    ...more
+  }: Extract<ComputedValue, { readonly jwt: unknown }>["jwt"],
   names: Names
 ): Effect.Effect<Field, InvalidOption> =>
   Effect.gen(function* () {
@@ -111,7 +119,7 @@ const jwtOf = (
     const span = Math.ceil(Duration.toSeconds(lasting(lifetime)))
     return Effect.gen(function* () {
       const now = Math.floor((yield* Clock.currentTimeMillis) / 1000) - BACKDATED
-      const header = yield* textsOf(keyId === undefined ? {} : { kid: keyId })
+      const header = yield* textsOf({ ...more.header, ...(keyId === undefined ? {} : { kid: keyId }) })
       const signed = sign(signing, header, { ...(yield* textsOf(claims)), iat: now, exp: now + span })
       return Redacted.make(yield* Effect.mapError(signed, unmade))
     })

@@ -27,19 +27,23 @@ export const declaredRequests = (grant: Grant, profile: ProviderProfile, parts: 
     const made = (request: ProfileRequest | undefined) => request && requestOf(request, names, tenant)
     const { login: own } = profile
     const login = grant !== "login" || own === undefined ? undefined : yield* loginOf(own, profile, parts)
-    const refresh = grant === "client_credentials" ? undefined : made(profile.refresh)
+    const steps = grant === "client_credentials" || profile.refresh === undefined ? undefined : stepsOf(profile.refresh)
+    const [first, ...later] = steps ?? []
     const ended = Predicate.isString(revoke)
       ? token
         ? undefined
         : revocation(plainText(revoke, tenant))
       : made(revoke)
+    const refresh = made(first)
     if (refresh === undefined && ended === undefined) return login && { login, refresh, revoke: ended }
     const source = yield* TokenEndpoint.make({
-      ...{ ...client, ...answerOptions(profile), extendsAccessToken: answer?.extendsAccessToken },
+      ...{ ...client, ...answerOptions(answeredBy(first, profile)), extendsAccessToken: answer?.extendsAccessToken },
       // Without a refresh there is no source: what stands there instead is not asked.
       ...{ refresh: refresh ?? ended, revoke: ended }
     })
-    return { login, refresh: refresh && source.refresh, revoke: source.revoke }
+    const { refresh: start } = source
+    const next = yield* laterSteps(later, profile, parts)
+    return { login, refresh: refresh && start && ((tokens: TokenSet) => next(start(tokens))), revoke: source.revoke }
   })
 
 /** Tokens from nothing: by requests, or signed here. */
@@ -61,30 +65,46 @@ const loginOf = (
   )
 }
 
+/** The profile, with the answer of a step in the place of its own. */
+const answeredBy = (step: ProfileStep | undefined, profile: ProviderProfile): ProviderProfile =>
+  step?.answer === undefined ? profile : { ...profile, answer: step.answer }
+
 /** One request after the other, each with the tokens of the one before it in hand. */
 const inSteps = Effect.fnUntraced(function* (
   [first, ...later]: ReturnType<typeof stepsOf>,
   profile: ProviderProfile,
+  parts: ProfileParts
+) {
+  const { client, names, tenant } = parts
+  const options = { ...client, ...answerOptions(answeredBy(first, profile)) }
+  const { login } = yield* TokenEndpoint.make({ ...options, login: requestOf(first, names, tenant) })
+  const next = yield* laterSteps(later, profile, parts)
+  return next(login ?? Effect.dieMessage("the first step is a login"))
+})
+
+/** What comes after the first request of several. */
+const laterSteps = Effect.fnUntraced(function* (
+  later: ReadonlyArray<ProfileStep>,
+  profile: ProviderProfile,
   { client, names, tenant }: ProfileParts
 ) {
-  const options = ({ answer }: ProfileStep) => ({
-    ...client,
-    ...answerOptions(answer === undefined ? profile : { ...profile, answer })
-  })
-  const { login } = yield* TokenEndpoint.make({ ...options(first), login: requestOf(first, names, tenant) })
   const next = yield* Effect.forEach(later, (step) =>
-    TokenEndpoint.make({ ...options(step), refresh: requestOf(step, names, tenant) })
+    TokenEndpoint.make({
+      ...{ ...client, ...answerOptions(answeredBy(step, profile)) },
+      refresh: requestOf(step, names, tenant)
+    })
   )
-  return next.reduce<Effect.Effect<TokenSet, SourceError>>(
-    (before, { refresh }) =>
-      Effect.flatMap(before, (tokens) =>
-        Effect.map(
-          refresh?.(tokens) ?? Effect.succeed(tokens),
-          (newer) => new TokenSet({ ...newer, refreshToken: newer.refreshToken ?? tokens.refreshToken })
-        )
-      ),
-    login ?? Effect.dieMessage("the first step is a login")
-  )
+  return (first: Effect.Effect<TokenSet, SourceError>) =>
+    next.reduce<Effect.Effect<TokenSet, SourceError>>(
+      (before, { refresh }) =>
+        Effect.flatMap(before, (tokens) =>
+          Effect.map(
+            refresh?.(tokens) ?? Effect.succeed(tokens),
+            (newer) => new TokenSet({ ...newer, refreshToken: newer.refreshToken ?? tokens.refreshToken })
+          )
+        ),
+      first
+    )
 })
 
 /** A revocation request (RFC 7009 section 2.1) at an endpoint whose tokens come by requests of its own. */

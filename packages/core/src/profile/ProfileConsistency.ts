@@ -130,7 +130,9 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
     known(login, names, "login", "token")
     tokenless(login, "login")
   } else if (login !== undefined) requests("login", login, [])
-  request("refresh", refresh, TOKENS)
+  if (refresh !== undefined) {
+    for (const step of stepsOf(refresh)) request("refresh", step, TOKENS)
+  }
   request("revoke", revoke, TOKENS)
   if (exchange !== undefined) requests("exchange", exchange, CODE)
   const before = [...own, ...CLIENT, ...secrets, ...TOKENS]
@@ -138,7 +140,12 @@ const textsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
     known(value, before, "values", name)
     before.push(name)
     if (!("jwt" in value)) continue
-    const { algorithm, key, keyAs } = value.jwt
+    const { algorithm, header = {}, key, keyAs } = value.jwt
+    for (const own of ["alg", "kid"]) {
+      if (Object.hasOwn(header, own)) {
+        found.push(issue(["values", name, "jwt", "header", own], "no such name: `algorithm` and `keyId` say it"))
+      }
+    }
     if (!secrets.includes(key)) found.push(issue(["values", name, "jwt", "key"], "the name of one of the `secrets`"))
     if (keyAs !== undefined && !isShared(algorithm)) {
       found.push(

@@ -109,6 +109,8 @@ export const ComputedValue = Schema.Union(
       keyAs: optional(Schema.Literal("text", "hex", "base64")),
       algorithm: optional(Text),
       keyId: optional(Text),
+      /** More of its header, such as `x5t#S256`. */
+      header: optional(Texts),
       claims: Texts,
       lifetime: Lasting
     })

@@ -84,7 +84,7 @@ const Fields = {
   /** Tokens for the code of the login page, in place of `token`: `{code}`, `{redirectUri}` and `{verifier}` stand in it. */
   exchange: optional(Requests),
   /** Newer tokens for those in hand, in place of `token`. */
-  refresh: optional(ProfileRequest),
+  refresh: optional(Requests),
   /** Tokens for credentials: by a request, in steps, or signed here. */
   login: optional(Schema.Union(Requests, SignedToken)),
   /** An endpoint of RFC 7009, or a request of its own. */
