@@ -82,8 +82,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "hand out what came after a logout",
     file: engine,
-    find: "const forgotten = entry.over !== undefined || (halt !== undefined && isForgotten(halt.error))",
-    replace: "const forgotten = halt !== undefined && isForgotten(halt.error)",
+    find: "const forgotten = entry.over !== undefined || (failure !== undefined && isForgotten(failure.error))",
+    replace: "const forgotten = failure !== undefined && isForgotten(failure.error)",
     test: ["packages/core/test/Simulation.test.ts", "P10: a logout"]
   },
   {
@@ -205,9 +205,9 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "cache failures for ever",
     file: engine,
-    find: "      const halted = isHalted(halt, now)",
+    find: "      const backsOff = isBackingOff(lastFailure, now)",
     replace:
-      "      if (halt !== undefined && current === undefined) return yield* halt.error\n      const halted = isHalted(halt, now)"
+      "      if (lastFailure !== undefined && current === undefined) return yield* lastFailure.error\n      const backsOff = isBackingOff(lastFailure, now)"
   },
   {
     name: "the first caller's interruption kills the flight",
@@ -299,7 +299,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "no background renewal after a failure",
     file: engine,
-    find: "if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(halt.until, now + SOONEST))",
+    find: "if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(failure.until, now + SOONEST))",
     replace: "renewals.cancel(entry)"
   },
   {
@@ -454,10 +454,10 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   // K4: clocks that are set.
   {
-    name: "a halt from a clock that went back lasts",
+    name: "a back-off from a clock that went back lasts",
     file: entries,
-    find: "halt.at <= now && now < halt.until",
-    replace: "now < halt.until"
+    find: "lastFailure.at <= now && now < lastFailure.until",
+    replace: "now < lastFailure.until"
   },
   {
     name: "believe a doubt from the future",
@@ -617,7 +617,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a wait goes on after the end began",
     file: entries,
-    find: "return this.#isClosed() ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : this.change(millis)",
+    find: "return this.#isClosed() ? new RefreshFailure({ error: new ProviderClosed({ key }), until: 0 }) : this.change(millis)",
     replace: "return this.change(millis)",
     test: ["packages/core/test/TokenProviders.test.ts", "P6: closing ends the wait"],
     hangs: "the scope of its test waits for a turn that nobody ends"

@@ -5,7 +5,7 @@ import type { AccessToken } from "../model/AccessToken.js"
 import { ProviderClosed, ReauthorizationRequired, type TokenError } from "../model/TokenError.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import { Connection } from "../refresh/Connection.js"
-import { Halt } from "../refresh/RefreshFailure.js"
+import { RefreshFailure } from "../refresh/RefreshFailure.js"
 import type { Flight } from "./SingleFlight.js"
 import { Waiters } from "./Waiters.js"
 
@@ -18,7 +18,7 @@ export class CacheEntry extends Connection {
   dueAt = Number.POSITIVE_INFINITY
   #usedAt: number
   #flight: Flight<AccessToken, TokenError> | undefined
-  #halt: Halted | undefined
+  #lastFailure: LastFailure | undefined
   #over: Over | undefined
   #removals = 0
   #permits: Permits = { left: PERMITS, at: 0 }
@@ -26,7 +26,7 @@ export class CacheEntry extends Connection {
   #changes: Waiters | undefined
   readonly #isClosed: () => boolean
 
-  /** An entry that knows nothing yet. Its waits halt once the cache `isClosed`. */
+  /** An entry that knows nothing yet. Its waits fail once the cache `isClosed`. */
   constructor(key: string, source: TokenSource, scheduleState: unknown, usedAt: number, isClosed: () => boolean) {
     super(key, source, scheduleState)
     this.#usedAt = usedAt
@@ -44,8 +44,8 @@ export class CacheEntry extends Connection {
   }
 
   /** Why there is no newer token, and until when it is pointless to try. */
-  get halt(): Halted | undefined {
-    return this.#halt
+  get lastFailure(): LastFailure | undefined {
+    return this.#lastFailure
   }
 
   /** Why another entry has taken its place: it was logged out, or it is for the row to say what holds. */
@@ -82,13 +82,13 @@ export class CacheEntry extends Connection {
   }
 
   /** An attempt brought no token. */
-  halted({ error, until }: Halt, at: number): void {
-    this.#halt = { error, until, at }
+  failed({ error, until }: RefreshFailure, at: number): void {
+    this.#lastFailure = { error, until, at }
   }
 
   override recovered(): void {
     super.recovered()
-    this.#halt = undefined
+    this.#lastFailure = undefined
   }
 
   /** Another entry takes its place. That one keeps no more than its listeners, and how often a refused token may cause a refresh. */
@@ -128,9 +128,9 @@ export class CacheEntry extends Connection {
     return true
   }
 
-  override waitForChange(millis: number): Effect.Effect<void, Halt> {
+  override waitForChange(millis: number): Effect.Effect<void, RefreshFailure> {
     const { key } = this
-    return this.#isClosed() ? new Halt({ error: new ProviderClosed({ key }), until: 0 }) : this.change(millis)
+    return this.#isClosed() ? new RefreshFailure({ error: new ProviderClosed({ key }), until: 0 }) : this.change(millis)
   }
 
   /** Waits for a `changed`, at most for `millis`. */
@@ -153,7 +153,7 @@ export type Listener = (token: AccessToken | undefined) => void
 /** How an entry ended. */
 export type Over = "forgotten" | "moved"
 
-interface Halted {
+interface LastFailure {
   readonly error: TokenError
   readonly until: number
   /** When that came out. */
@@ -167,8 +167,8 @@ interface Permits {
 }
 
 /** Whether an attempt is pointless yet. A clock that went back since the last one does not make it so for longer. */
-export const isHalted = (halt: Halted | undefined, now: number): halt is Halted =>
-  halt !== undefined && halt.at <= now && now < halt.until
+export const isBackingOff = (lastFailure: LastFailure | undefined, now: number): lastFailure is LastFailure =>
+  lastFailure !== undefined && lastFailure.at <= now && now < lastFailure.until
 
 const NONE: ReadonlySet<Listener> = new Set()
 const LONGEST = Duration.toMillis("1 minute")

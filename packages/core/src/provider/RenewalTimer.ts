@@ -5,7 +5,7 @@ import { type Instant, offsetOf } from "../model/Instant.js"
 import { type CachedToken, setBack } from "../refresh/CachedToken.js"
 import { freshness } from "../refresh/Freshness.js"
 import { makeAlarm } from "./Alarm.js"
-import { type CacheEntry, isHalted } from "./CacheEntry.js"
+import { type CacheEntry, isBackingOff } from "./CacheEntry.js"
 import { DueQueue } from "./DueQueue.js"
 
 /** When each key of a process is renewed: one queue and one timer for all of them. */
@@ -51,9 +51,9 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, CacheEntry>, "val
       for (;;) {
         const now = look()
         for (let entry = queue.take(now.wall); entry !== undefined; entry = queue.take(now.wall)) {
-          const { current, halt } = entry
+          const { current, lastFailure } = entry
           if (current === undefined) continue
-          const rest = isHalted(halt, now.wall) ? halt.until : undefined
+          const rest = isBackingOff(lastFailure, now.wall) ? lastFailure.until : undefined
           const resting = freshness(current, now.wall) === "serve" ? current.renewAt : rest
           if (resting === undefined && Number.isFinite(current.renewAt)) yield* renew(entry)
           else if (now.wall < current.expiresAt || (resting !== undefined && Number.isFinite(resting))) {

@@ -31,13 +31,13 @@ import type { CachedToken } from "../refresh/CachedToken.js"
 import { makeConcurrencyLimit } from "../refresh/ConcurrencyLimit.js"
 import { isOlder, logDefect } from "../refresh/Connection.js"
 import { freshness } from "../refresh/Freshness.js"
-import { type Halt, haltOf, isForgotten, tooLong } from "../refresh/RefreshFailure.js"
+import { failureOf, isForgotten, type RefreshFailure, tooLong } from "../refresh/RefreshFailure.js"
 import { makeProtocol } from "../refresh/RefreshProtocol.js"
 import { dueIn, timed, timedRow } from "../refresh/RenewalTime.js"
 import { watched } from "../refresh/StoreAvailability.js"
 import { TokenStore } from "../store/TokenStore.js"
 import type { TokenRecord } from "../store/TokenStoreBackend.js"
-import { CacheEntry, isHalted, type Listener, type Over } from "./CacheEntry.js"
+import { CacheEntry, isBackingOff, type Listener, type Over } from "./CacheEntry.js"
 import { makeRenewals } from "./RenewalTimer.js"
 import { Flight } from "./SingleFlight.js"
 
@@ -176,11 +176,11 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     entry: CacheEntry,
     flight: Flight<AccessToken, TokenError>,
     start: CachedToken | undefined,
-    exit: Exit.Exit<CachedToken, Halt>
+    exit: Exit.Exit<CachedToken, RefreshFailure>
   ) =>
     Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void> => {
-      const halt = Exit.isFailure(exit) ? haltOf(entry.key, exit.cause, now + TRUST) : undefined
-      const forgotten = entry.over !== undefined || (halt !== undefined && isForgotten(halt.error))
+      const failure = Exit.isFailure(exit) ? failureOf(entry.key, exit.cause, now + TRUST) : undefined
+      const forgotten = entry.over !== undefined || (failure !== undefined && isForgotten(failure.error))
       if (forgotten) {
         drop(entry)
         flight.end(Exit.fail(new ReauthorizationRequired({ key: entry.key, reason: "forgotten" })))
@@ -188,10 +188,10 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         const current = renewals.corrected(exit.value)
         adopt(entry, start, current)
         flight.end(Exit.succeed(current.token))
-      } else if (halt !== undefined) {
-        entry.halted(halt, now)
-        if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(halt.until, now + SOONEST))
-        flight.end(Exit.fail(halt.error))
+      } else if (failure !== undefined) {
+        entry.failed(failure, now)
+        if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(failure.until, now + SOONEST))
+        flight.end(Exit.fail(failure.error))
       }
       entry.flightEnded()
       const late = Exit.isSuccess(exit) && exit.value.by !== "elsewhere" && entry.over === "forgotten"
@@ -214,24 +214,24 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       if (beyond !== undefined) entry.wanted(beyond)
       const now = yield* Clock.currentTimeMillis
       deadline = Math.min(deadline, now + wait) // nearer where the clock went back
-      const { current, halt } = entry
+      const { current, lastFailure } = entry
       const tooOld = beyond !== undefined && (current === undefined || current.token.generation <= beyond)
       const decision = tooOld ? "wait" : freshness(current, now)
-      const halted = isHalted(halt, now) && now < halt.at + TRUST
+      const backsOff = isBackingOff(lastFailure, now) && now < lastFailure.at + TRUST
       if (current !== undefined && decision !== "wait") {
-        if (decision === "renew" && !halted) yield* fly(entry)
+        if (decision === "renew" && !backsOff) yield* fly(entry)
         return current.token
       }
       if (first) yield* Metric.increment(waits)
-      else if (now >= deadline) return yield* halt?.error ?? tooLong(entry.key)
-      if (halted) {
+      else if (now >= deadline) return yield* lastFailure?.error ?? tooLong(entry.key)
+      if (backsOff) {
         const rests = !patient && freshness(current, now) !== "wait"
-        if (rests || !isTransient(halt.error) || halt.until >= deadline) return yield* halt.error
-        yield* entry.change(Math.max(1, Math.min(halt.until, halt.at + TRUST, deadline) - now))
+        if (rests || !isTransient(lastFailure.error) || lastFailure.until >= deadline) return yield* lastFailure.error
+        yield* entry.change(Math.max(1, Math.min(lastFailure.until, lastFailure.at + TRUST, deadline) - now))
         continue
       }
       const exit = yield* (yield* fly(entry)).join(deadline)
-      if (exit === undefined) return yield* entry.halt?.error ?? tooLong(entry.key)
+      if (exit === undefined) return yield* entry.lastFailure?.error ?? tooLong(entry.key)
       if (entry.over === "moved") continue
       if (Exit.isFailure(exit)) {
         const error = Cause.failureOption(exit.cause)
@@ -245,7 +245,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const renew = Effect.fnUntraced(function* (of: Named, than: number) {
     const entry = entryOf(of)
     const now = yield* Clock.currentTimeMillis
-    if (closed || isHalted(entry.halt, now) || (entry.current?.token.generation ?? -1) > than) return
+    if (closed || isBackingOff(entry.lastFailure, now) || (entry.current?.token.generation ?? -1) > than) return
     yield* (yield* fly(entry)).join(now + Duration.toMillis(policy.wait))
   }, outOfTurn)
 
@@ -348,7 +348,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         entry.changed()
         if (generation === 0) entry.rowRemoved()
         const current = entry.current?.token.generation
-        const wanted = current !== undefined || entry.halt !== undefined || entry.listeners.size > 0
+        const wanted = current !== undefined || entry.lastFailure !== undefined || entry.listeners.size > 0
         const news = generation === 0 ? current !== undefined : generation !== current
         if (!wanted || !news || entry.flight !== undefined) return Effect.void
         return Effect.catchAllCause(sync(entry), (cause) =>

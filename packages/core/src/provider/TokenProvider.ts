@@ -265,7 +265,7 @@ const changes = (engine: TokenEngine, of: Named): Stream.Stream<AccessToken> =>
 const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: CacheEntry) {
   const loaded = yield* Effect.option(engine.store.load(entry.key))
   const now = yield* Clock.currentTimeMillis
-  const { current, halt, key, owner, source } = entry
+  const { current, lastFailure, key, owner, source } = entry
   const record = Option.getOrUndefined(Option.flatten(loaded))
   const tokens = record?.tokens ?? current?.tokens
   const failure = record?.failure
@@ -286,15 +286,15 @@ const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: CacheEnt
     defect: undefined
   })
   const stopped = next._tag === "Stop" ? next.error : undefined
-  const error = Option.isNone(loaded) ? halt?.error : stopped
+  const error = Option.isNone(loaded) ? lastFailure?.error : stopped
   return {
     key,
     generation: tokens && (record?.generation ?? current?.token.generation),
     expiresAt: tokens?.expiresAt,
     refreshTokenExpiresAt: tokens?.refreshTokenExpiresAt,
     lastSuccessAt: record?.refreshedAt ?? current?.token.obtainedAt,
-    lastFailureAt: record?.failedAt ?? halt?.at,
-    lastFailure: failure ? `${failure.tag}${reason === undefined ? "" : `: ${reason}`}` : halt?.error._tag,
+    lastFailureAt: record?.failedAt ?? lastFailure?.at,
+    lastFailure: failure ? `${failure.tag}${reason === undefined ? "" : `: ${reason}`}` : lastFailure?.error._tag,
     nextAttemptAt: record?.retryAt,
     reauthorizationRequired: error?._tag === "ReauthorizationRequired" || error?._tag === "RefreshInDoubt"
   } satisfies TokenStatus

@@ -10,7 +10,7 @@ import type { TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/Failure.js"
 import { type CachedToken, renumbered, setBack } from "./CachedToken.js"
 import type { Row } from "./Decision.js"
-import type { Halt } from "./RefreshFailure.js"
+import type { RefreshFailure } from "./RefreshFailure.js"
 
 /** What one process knows of one key. Each change has a name here; nothing else changes it. */
 export abstract class Connection {
@@ -34,8 +34,8 @@ export abstract class Connection {
     this.#scheduleState = scheduleState
   }
 
-  /** Waits for a hint that the row changed, at most for `millis`; halts where the provider closes. */
-  abstract waitForChange(millis: number): Effect.Effect<void, Halt>
+  /** Waits for a hint that the row changed, at most for `millis`; fails where the provider closes. */
+  abstract waitForChange(millis: number): Effect.Effect<void, RefreshFailure>
 
   /** The tokens in use. */
   get current(): CachedToken | undefined {

@@ -5,7 +5,10 @@ import * as Predicate from "effect/Predicate"
 import { TokenEndpointError, type TokenError } from "../model/TokenError.js"
 
 /** Why an attempt brings no token, and until when (epoch milliseconds) another one is pointless. */
-export class Halt extends Data.TaggedError("Halt")<{ readonly error: TokenError; readonly until: number }> {}
+export class RefreshFailure extends Data.TaggedError("RefreshFailure")<{
+  readonly error: TokenError
+  readonly until: number
+}> {}
 
 /** Whether the tokens were forgotten on purpose. */
 export const isForgotten = (error: TokenError): boolean =>
@@ -15,10 +18,10 @@ export const isForgotten = (error: TokenError): boolean =>
 export const tooLong = (key: string) =>
   new TokenEndpointError({ key, reason: "timeout", detail: "no token within the policy's wait" })
 
-/** How an attempt ended that brought no token; a defect halts until `until`, and its text is not repeated. */
-export const haltOf = (key: string, cause: Cause.Cause<Halt>, until: number): Halt =>
+/** How an attempt ended that brought no token; after a defect another attempt is pointless until `until`, and its text is not repeated. */
+export const failureOf = (key: string, cause: Cause.Cause<RefreshFailure>, until: number): RefreshFailure =>
   Option.getOrElse(Cause.failureOption(cause), () => {
     const defect = Cause.squash(cause)
     const detail = `a defect: ${Predicate.isError(defect) ? defect.name : typeof defect}`
-    return new Halt({ error: new TokenEndpointError({ key, reason: "unreadable", detail }), until })
+    return new RefreshFailure({ error: new TokenEndpointError({ key, reason: "unreadable", detail }), until })
   })

@@ -22,7 +22,7 @@ import { type Decision, decide, type Plan, type Row } from "./Decision.js"
 import { backOff, freshness } from "./Freshness.js"
 import { newOwner } from "./Lease.js"
 import { makeSaving, type Saving } from "./PendingCommit.js"
-import { Halt } from "./RefreshFailure.js"
+import { RefreshFailure } from "./RefreshFailure.js"
 import { makeRequests } from "./RefreshRequest.js"
 import { timedRow } from "./RenewalTime.js"
 import { isChanged } from "./SourceDigest.js"
@@ -35,7 +35,7 @@ export interface RefreshProtocol extends Pick<Saving, "save" | "restore"> {
    * Brings tokens newer than `connection.current`: adopts what others fetched, else asks once, under the lease. Run it in a
    * fiber of its own, so that a caller that stops waiting stops neither the request nor the save.
    */
-  readonly attempt: (connection: Connection) => Effect.Effect<CachedToken, Halt>
+  readonly attempt: (connection: Connection) => Effect.Effect<CachedToken, RefreshFailure>
   /** Tells the source that the tokens are no longer wanted; best effort, bounded in time. */
   readonly revoke: (connection: Connection, tokens: TokenSet) => Effect.Effect<void>
 }
@@ -50,18 +50,24 @@ export const makeProtocol = (
   const lasts = Duration.toMillis(policy.lease)
 
   /** Ends the attempt where the store fails, to be made again after a back-off of this process's own. */
-  const orHalt = <A>(connection: Connection, effect: Effect.Effect<A, TokenStoreError>): Effect.Effect<A, Halt> =>
+  const orFail = <A>(
+    connection: Connection,
+    effect: Effect.Effect<A, TokenStoreError>
+  ): Effect.Effect<A, RefreshFailure> =>
     Effect.catchAll(
       effect,
       Effect.fnUntraced(function* (error) {
         const now = yield* Clock.currentTimeMillis
         connection.storeFailed()
-        return yield* new Halt({ error, until: now + (yield* backOff(policy.retry, connection.failures, error, now)) })
+        return yield* new RefreshFailure({
+          error,
+          until: now + (yield* backOff(policy.retry, connection.failures, error, now))
+        })
       })
     )
 
-  const load = (connection: Connection): Effect.Effect<Row | undefined, Halt> =>
-    Effect.map(orHalt(connection, limit.run(store.load(connection.key))), Option.getOrUndefined)
+  const load = (connection: Connection): Effect.Effect<Row | undefined, RefreshFailure> =>
+    Effect.map(orFail(connection, limit.run(store.load(connection.key))), Option.getOrUndefined)
 
   const revoke = (connection: Connection, tokens: TokenSet) =>
     Effect.suspend(() => connection.source.revoke?.(tokens) ?? Effect.void).pipe(
@@ -100,7 +106,7 @@ export const makeProtocol = (
   /** Decides, does it, and decides again with the row as it is then, until there are tokens or none can be had. */
   const attempt = Effect.fn("RefreshProtocol.attempt")(function* (connection: Connection) {
     const pause = yield* makePause(connection)
-    if (connection.pending !== undefined) yield* orHalt(connection, saving.save(connection))
+    if (connection.pending !== undefined) yield* orFail(connection, saving.save(connection))
     let start = connection.current
     let row = start === undefined ? yield* load(connection) : memory(start)
     let seen = row !== undefined
@@ -146,7 +152,7 @@ export const makeProtocol = (
           break
         }
         case "Stop":
-          return yield* new Halt(next)
+          return yield* new RefreshFailure(next)
       }
     }
   })
@@ -163,15 +169,15 @@ export const makeProtocol = (
     connection: Connection,
     row: Row | undefined,
     round: number
-  ): Effect.Effect<CachedToken | undefined, Halt> =>
+  ): Effect.Effect<CachedToken | undefined, RefreshFailure> =>
     Effect.gen(function* () {
       const { current, key } = connection
       if (current === undefined || row === undefined) return undefined
-      const restored = yield* orHalt(connection, saving.restore(connection, current, row.generation))
+      const restored = yield* orFail(connection, saving.restore(connection, current, row.generation))
       if (restored !== undefined) connection.restored(current, restored)
       if (restored !== undefined || round < FREE_ROUNDS) return restored
       const detail = "it gives an older generation than it took"
-      return yield* orHalt(connection, new TokenStoreError({ reason: "unreachable", key, detail }))
+      return yield* orFail(connection, new TokenStoreError({ reason: "unreachable", key, detail }))
     })
 
   /** Waits for a hint that the row changed, or `until` then, ever longer, and never beyond the policy's `wait` in all. */
@@ -187,7 +193,7 @@ export const makeProtocol = (
             until === undefined
               ? new TokenStoreError({ reason: "unreachable", key, detail: "it neither gives nor refuses the lease" })
               : new TokenEndpointError({ key, reason: "timeout", detail: "another process kept the lease" })
-          return yield* new Halt({ error, until: wall + STORE_RETRY })
+          return yield* new RefreshFailure({ error, until: wall + STORE_RETRY })
         }
         const jittered = poll * (yield* Random.nextRange(0.5, 1))
         yield* connection.waitForChange(
@@ -209,7 +215,7 @@ export const makeProtocol = (
       askedAt = now
       return store.lease(key, { owner, known, lasts, presents: by === "refresh", force, early })
     })
-    const record = Option.getOrUndefined(yield* orHalt(connection, limit.run(lease)))
+    const record = Option.getOrUndefined(yield* orFail(connection, limit.run(lease)))
     const asked: Asked = { row: record, current: undefined }
     if (record === undefined) return asked
     if (record.leaseOwner !== owner) {
@@ -221,7 +227,7 @@ export const makeProtocol = (
     if ((record.dead || refused !== undefined) && by === "refresh") {
       // Refused meanwhile, as another process found out or as the store could not note: it is not presented again.
       const failure: Failure = refused ?? record.failure ?? { by, tag: "GrantRejected" }
-      yield* orHalt(connection, store.fail(key, { owner, generation, failure, inDoubt: false, dead: true, retryIn: 0 }))
+      yield* orFail(connection, store.fail(key, { owner, generation, failure, inDoubt: false, dead: true, retryIn: 0 }))
       connection.leaseOver()
       return { ...asked, row: yield* load(connection) }
     }

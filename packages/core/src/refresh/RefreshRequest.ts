@@ -20,7 +20,7 @@ import { backOff } from "./Freshness.js"
 import { type Lease, makeLease } from "./Lease.js"
 import { outcomeOf, remembered } from "./Outcome.js"
 import type { Saving } from "./PendingCommit.js"
-import { Halt } from "./RefreshFailure.js"
+import { RefreshFailure } from "./RefreshFailure.js"
 import { endingOf } from "./RefreshTokenExpiry.js"
 import { dueIn, timed } from "./RenewalTime.js"
 import { exchange } from "./RequestTokens.js"
@@ -40,7 +40,7 @@ export const makeRequests = (
     first: Failure["by"],
     owner: string,
     askedAt: Instant
-  ): Effect.fn.Return<CachedToken | undefined, Halt> {
+  ): Effect.fn.Return<CachedToken | undefined, RefreshFailure> {
     const { key, source } = connection
     connection.requestStarted()
     const lease = yield* makeLease(store, key, owner, policy.lease, askedAt)
@@ -137,7 +137,7 @@ export const makeRequests = (
     if (final) yield* emit(TokenEvent.ReauthorizationNeeded({ key, reason: failure.code ?? "refused" }))
     else yield* emit(TokenEvent.RefreshFailed({ key, error: failure.tag, message: error.message, retryAt, served }))
     if (inDoubt) yield* emit(TokenEvent.InDoubt({ key, presentedAt: now }))
-    return yield* new Halt({ error, until: final ? Number.POSITIVE_INFINITY : retryAt })
+    return yield* new RefreshFailure({ error, until: final ? Number.POSITIVE_INFINITY : retryAt })
   })
 
   return request

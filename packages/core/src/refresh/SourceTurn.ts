@@ -5,10 +5,13 @@ import * as Random from "effect/Random"
 import { TokenEndpointError } from "../model/TokenError.js"
 import { currentTurn } from "../model/Turn.js"
 import type { Connection } from "./Connection.js"
-import { Halt } from "./RefreshFailure.js"
+import { RefreshFailure } from "./RefreshFailure.js"
 
 /** Waits, before anything is taken or written, until the limits of the source let one more request go. */
-export const inTurn = <A>(connection: Connection, request: Effect.Effect<A, Halt>): Effect.Effect<A, Halt> => {
+export const inTurn = <A>(
+  connection: Connection,
+  request: Effect.Effect<A, RefreshFailure>
+): Effect.Effect<A, RefreshFailure> => {
   const { key, source } = connection
   const { limits } = source.traits
   // A flight that another's turn set off is not in that turn.
@@ -19,7 +22,7 @@ export const inTurn = <A>(connection: Connection, request: Effect.Effect<A, Halt
     const now = yield* Clock.currentTimeMillis
     const detail = "the token endpoint asked for a pause"
     const error = new TokenEndpointError({ key, reason: "throttled", retryAfter: left, detail })
-    return yield* new Halt({ error, until: now + left * (yield* Random.nextRange(1, 1.1)) })
+    return yield* new RefreshFailure({ error, until: now + left * (yield* Random.nextRange(1, 1.1)) })
   })
   const closing = Effect.forever(Effect.suspend(() => connection.waitForChange(Duration.toMillis("1 minute"))))
   return Effect.zipRight(notPaused, limits.inTurn(Effect.zipRight(notPaused, request), closing))
