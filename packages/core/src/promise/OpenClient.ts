@@ -15,7 +15,7 @@ import { makeRepair } from "../http/UnauthorizedRetry.js"
 import type { AccessToken } from "../model/AccessToken.js"
 import { InvalidOption } from "../model/TokenError.js"
 import type { TokenEvent } from "../model/TokenEvent.js"
-import { isPeeking, Peek } from "../provider/SyncAccess.js"
+import { hasSyncAccess, TokenAt } from "../provider/SyncAccess.js"
 import { type TokenProvider, tokenProvider } from "../provider/TokenProvider.js"
 import { webClient } from "./FetchAdapter.js"
 import type { TokenClient, TokenClientOptions } from "./TokenClient.js"
@@ -61,7 +61,7 @@ export const openClient = <E>(
     )
     const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init))
     const repair = yield* Effect.either(makeRepair(webClient(fetch), provider, options, identity))
-    const peek = isPeeking(provider) ? provider[Peek] : () => undefined
+    const peek = hasSyncAccess(provider) ? provider[TokenAt] : () => undefined
     const telling = Stream.runForEach(provider.events, (event) =>
       Effect.forEach(listeners, (listener) => Effect.ignoreLogged(Effect.try(() => listener(event))))
     )

@@ -2,12 +2,12 @@ import * as Predicate from "effect/Predicate"
 import type { AccessToken } from "../model/AccessToken.js"
 
 /** What a provider can do besides for callers that run no fibers: the token that `get` would give at once at `now`, if any. */
-export interface Peeking {
-  readonly [Peek]: (now: number) => AccessToken | undefined
+export interface SyncAccess {
+  readonly [TokenAt]: (now: number) => AccessToken | undefined
 }
 
 /** Where a provider keeps it. */
-export const Peek: unique symbol = Symbol.for("@evertoken/core/Peek")
+export const TokenAt: unique symbol = Symbol.for("@evertoken/core/TokenAt")
 
 /** Whether a provider can. */
-export const isPeeking = (provider: object): provider is Peeking => Predicate.hasProperty(provider, Peek)
+export const hasSyncAccess = (provider: object): provider is SyncAccess => Predicate.hasProperty(provider, TokenAt)

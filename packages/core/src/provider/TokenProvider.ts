@@ -47,7 +47,7 @@ import { freshness, isShort } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { CacheEntry } from "./CacheEntry.js"
 import { alone } from "./SecondProvider.js"
-import { Peek, type Peeking } from "./SyncAccess.js"
+import { type SyncAccess, TokenAt } from "./SyncAccess.js"
 import { makeEngine, type Named, type TokenEngine, tokenStore } from "./TokenCache.js"
 
 /** Hands out the token of one key. */
@@ -216,7 +216,7 @@ export const providerOf = (engine: TokenEngine, of: Named): TokenProvider["Type"
       }
     })
 
-  const provider: TokenProvider["Type"] & Peeking = {
+  const provider: TokenProvider["Type"] & SyncAccess = {
     key,
     get,
     getFor,
@@ -236,7 +236,7 @@ export const providerOf = (engine: TokenEngine, of: Named): TokenProvider["Type"
     status: Effect.suspend(() => status(engine, here())),
     put: (tokens) => engine.put(of, tokens),
     forget: engine.forget(of),
-    [Peek]: (now) => fresh(now)?.token
+    [TokenAt]: (now) => fresh(now)?.token
   }
   return provider
 }
