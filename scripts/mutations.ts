@@ -610,8 +610,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "end with a refresh under way",
     file: engine,
-    find: "const landed = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void",
-    replace: "const landed = Effect.void",
+    find: "const ended = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void",
+    replace: "const ended = Effect.void",
     test: ["packages/core/test/Simulation.test.ts", "P6: a process that ends"]
   },
   {

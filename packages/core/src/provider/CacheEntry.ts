@@ -6,7 +6,7 @@ import { ProviderClosed, ReauthorizationRequired, type TokenError } from "../mod
 import type { TokenSource } from "../model/TokenSource.js"
 import { Connection } from "../refresh/Connection.js"
 import { RefreshFailure } from "../refresh/RefreshFailure.js"
-import type { Flight } from "./SingleFlight.js"
+import type { SingleFlight } from "./SingleFlight.js"
 import { Waiters } from "./Waiters.js"
 
 /**
@@ -17,7 +17,7 @@ export class CacheEntry extends Connection {
   /** When the timer looks at it next. Written by `DueQueue` alone. */
   dueAt = Number.POSITIVE_INFINITY
   #usedAt: number
-  #flight: Flight<AccessToken, TokenError> | undefined
+  #flight: SingleFlight<AccessToken, TokenError> | undefined
   #lastFailure: LastFailure | undefined
   #over: Over | undefined
   #removals = 0
@@ -39,7 +39,7 @@ export class CacheEntry extends Connection {
   }
 
   /** The refresh under way. */
-  get flight(): Flight<AccessToken, TokenError> | undefined {
+  get flight(): SingleFlight<AccessToken, TokenError> | undefined {
     return this.#flight
   }
 
@@ -73,7 +73,7 @@ export class CacheEntry extends Connection {
     this.#usedAt = now
   }
 
-  flightStarted(flight: Flight<AccessToken, TokenError>): void {
+  flightStarted(flight: SingleFlight<AccessToken, TokenError>): void {
     this.#flight = flight
   }
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 
 /** One refresh that any number of callers wait for, each until its own deadline, with one timer for all of them. */
-export class Flight<A, E> {
+export class SingleFlight<A, E> {
   private readonly waiters = new Set<Waiter<A, E>>()
   private exit: Exit.Exit<A, E> | undefined
 
@@ -25,7 +25,7 @@ export class Flight<A, E> {
   }
 
   /** Lets go of callers whose deadline has come; runs beside the refresh. */
-  readonly bell: Effect.Effect<never> = Effect.gen(this, function* () {
+  readonly expireWaiters: Effect.Effect<never> = Effect.gen(this, function* () {
     for (;;) {
       const now = yield* Clock.currentTimeMillis
       let next = now + LONGEST

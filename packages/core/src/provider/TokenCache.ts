@@ -39,7 +39,7 @@ import { TokenStore } from "../store/TokenStore.js"
 import type { TokenRecord } from "../store/TokenStoreBackend.js"
 import { CacheEntry, isBackingOff, type Listener, type Over } from "./CacheEntry.js"
 import { makeRenewals } from "./RenewalTimer.js"
-import { Flight } from "./SingleFlight.js"
+import { SingleFlight } from "./SingleFlight.js"
 
 /**
  * Keeps the tokens of any number of keys in memory and renews them ahead of time: one flight a key; one timer and one
@@ -155,16 +155,16 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     })
 
   /** Step 2: the flight under way, or a new one. It runs to its end whoever stops waiting. */
-  const fly = (entry: CacheEntry): Effect.Effect<Flight<AccessToken, TokenError>> =>
+  const startRefresh = (entry: CacheEntry): Effect.Effect<SingleFlight<AccessToken, TokenError>> =>
     Effect.suspend(() => {
       if (entry.flight !== undefined) return Effect.succeed(entry.flight)
-      const flight = new Flight<AccessToken, TokenError>()
+      const flight = new SingleFlight<AccessToken, TokenError>()
       const { current } = entry
       entry.flightStarted(flight)
       return protocol.attempt(entry).pipe(
-        Effect.raceFirst(flight.bell),
+        Effect.raceFirst(flight.expireWaiters),
         Effect.exit,
-        Effect.flatMap((exit) => land(entry, flight, current, exit)),
+        Effect.flatMap((exit) => completeRefresh(entry, flight, current, exit)),
         Effect.interruptible,
         Effect.forkDaemon,
         Effect.as(flight)
@@ -172,9 +172,9 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     }).pipe(Effect.uninterruptible)
 
   /** Makes the outcome visible, and only then frees the slot. */
-  const land = (
+  const completeRefresh = (
     entry: CacheEntry,
-    flight: Flight<AccessToken, TokenError>,
+    flight: SingleFlight<AccessToken, TokenError>,
     start: CachedToken | undefined,
     exit: Exit.Exit<CachedToken, RefreshFailure>
   ) =>
@@ -219,7 +219,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       const decision = tooOld ? "wait" : freshness(current, now)
       const backsOff = isBackingOff(lastFailure, now) && now < lastFailure.at + TRUST
       if (current !== undefined && decision !== "wait") {
-        if (decision === "renew" && !backsOff) yield* fly(entry)
+        if (decision === "renew" && !backsOff) yield* startRefresh(entry)
         return current.token
       }
       if (first) yield* Metric.increment(waits)
@@ -230,7 +230,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
         yield* entry.change(Math.max(1, Math.min(lastFailure.until, lastFailure.at + TRUST, deadline) - now))
         continue
       }
-      const exit = yield* (yield* fly(entry)).join(deadline)
+      const exit = yield* (yield* startRefresh(entry)).join(deadline)
       if (exit === undefined) return yield* entry.lastFailure?.error ?? tooLong(entry.key)
       if (entry.over === "moved") continue
       if (Exit.isFailure(exit)) {
@@ -246,7 +246,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
     const entry = entryOf(of)
     const now = yield* Clock.currentTimeMillis
     if (closed || isBackingOff(entry.lastFailure, now) || (entry.current?.token.generation ?? -1) > than) return
-    yield* (yield* fly(entry)).join(now + Duration.toMillis(policy.wait))
+    yield* (yield* startRefresh(entry)).join(now + Duration.toMillis(policy.wait))
   }, outOfTurn)
 
   const reject = Effect.fnUntraced(function* (of: Named, token: AccessToken) {
@@ -383,8 +383,8 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
       busy,
       (entry) => {
         entry.changed()
-        const landed = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void
-        return Effect.ignore(Effect.zipRight(landed, protocol.save(entry)))
+        const ended = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void
+        return Effect.ignore(Effect.zipRight(ended, protocol.save(entry)))
       },
       { concurrency: "unbounded", discard: true }
     )
@@ -408,7 +408,7 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   })
 
   yield* Effect.addFinalizer(() => Effect.zipRight(close, end))
-  yield* Effect.forkScoped(renewals.run(fly))
+  yield* Effect.forkScoped(renewals.run(startRefresh))
   yield* Effect.forkScoped(watcher)
   const events = Stream.suspend(() =>
     closed ? Stream.empty : Stream.takeWhile(Stream.fromPubSub(pubsub), Predicate.isNotUndefined)
