@@ -14,7 +14,7 @@ export interface Mutation {
 }
 
 const protocol = "packages/core/src/refresh/RefreshProtocol.ts"
-const engine = "packages/core/src/provider/TokenCache.ts"
+const cache = "packages/core/src/provider/TokenCache.ts"
 const renewals = "packages/core/src/provider/RenewalTimer.ts"
 const deciding = "packages/core/src/refresh/Decision.ts"
 const outcome = "packages/core/src/refresh/Outcome.ts"
@@ -81,7 +81,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "hand out what came after a logout",
-    file: engine,
+    file: cache,
     find: "const forgotten = entry.over !== undefined || (failure !== undefined && isForgotten(failure.error))",
     replace: "const forgotten = failure !== undefined && isForgotten(failure.error)",
     test: ["packages/core/test/Simulation.test.ts", "P10: a logout"]
@@ -109,7 +109,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "free the flight before the commit",
-    file: engine,
+    file: cache,
     find: "      entry.flightStarted(flight)\n",
     replace: ""
   },
@@ -204,14 +204,14 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "cache failures for ever",
-    file: engine,
+    file: cache,
     find: "      const backsOff = isBackingOff(lastFailure, now)",
     replace:
       "      if (lastFailure !== undefined && current === undefined) return yield* lastFailure.error\n      const backsOff = isBackingOff(lastFailure, now)"
   },
   {
     name: "the first caller's interruption kills the flight",
-    file: engine,
+    file: cache,
     find: "        Effect.forkDaemon,\n        Effect.as(flight)",
     replace: "        Effect.fork,\n        Effect.as(flight)"
   },
@@ -223,20 +223,20 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "ignore rejections",
-    file: engine,
+    file: cache,
     find: "if (mayRefresh) entry.rejected(current)",
     replace: ""
   },
   {
     name: "a late rejection of an older generation counts",
-    file: engine,
+    file: cache,
     find: "current.rejected || current.token.generation !== generation) return",
     replace: "current.rejected) return",
     test: ["packages/core/test/TokenProvider.test.ts", "P7"]
   },
   {
     name: "compare secrets instead of generations",
-    file: engine,
+    file: cache,
     find: "current.rejected || current.token.generation !== generation) return",
     replace: "current.rejected || current.token.value !== token.value) return",
     test: ["packages/core/test/TokenProvider.test.ts", "P7"]
@@ -298,7 +298,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "no background renewal after a failure",
-    file: engine,
+    file: cache,
     find: "if (entry.current !== undefined) renewals.plan(entry, entry.current, Math.max(failure.until, now + SOONEST))",
     replace: "renewals.cancel(entry)"
   },
@@ -324,7 +324,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "go on after the end",
-    file: engine,
+    file: cache,
     find: "      if (closed) return yield* new ProviderClosed({ key: entry.key })\n",
     replace: "",
     test: ["packages/core/test/Closing.test.ts", "P6"]
@@ -345,7 +345,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "a put that is overtaken by a logout comes back",
-    file: engine,
+    file: cache,
     find: "!isCurrent(entry) || entry.removals !== removals",
     replace: "false",
     test: ["packages/core/test/Overtaken.test.ts", "whose answer comes after a logout"]
@@ -353,7 +353,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a refused call reports nothing",
     file: provider,
-    find: "yield* engine.reject(of, token)\n",
+    find: "yield* cache.reject(of, token)\n",
     replace: "yield* Effect.void\n",
     test: ["packages/core/test/TokenProvider.test.ts", "P7"]
   },
@@ -435,12 +435,12 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "hand out what an older handle has",
     file: provider,
-    find: "    held = engine.entry(of)\n",
+    find: "    held = cache.entry(of)\n",
     replace: ""
   },
   {
     name: "obtain of an older entry only there",
-    file: engine,
+    file: cache,
     find: "    for (let first = true; ; first = false) {\n      const entry = entryOf(of)\n",
     replace: "    const entry = entryOf(of)\n    for (let first = true; ; first = false) {\n",
     hangs: "a caller whose entry has moved asks that one again and again"
@@ -559,7 +559,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "take back what the row had, not what is newest",
-    file: engine,
+    file: cache,
     find: "const newest = newestOf(entry, Option.getOrUndefined(kept))",
     replace: "const newest = Option.getOrUndefined(kept)?.tokens",
     test: ["packages/core/test/Overtaken.test.ts", "takes the newest tokens back"]
@@ -609,7 +609,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   // K6: after the end.
   {
     name: "end with a refresh under way",
-    file: engine,
+    file: cache,
     find: "const ended = entry.flight?.join(Number.POSITIVE_INFINITY) ?? Effect.void",
     replace: "const ended = Effect.void",
     test: ["packages/core/test/Simulation.test.ts", "P6: a process that ends"]
@@ -647,14 +647,14 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "begin at the end what still waits for its turn",
-    file: engine,
+    file: cache,
     find: "[limit.close, finished, written]",
     replace: "[finished, written]",
     test: ["packages/core/test/Overload.test.ts", "begins nothing"]
   },
   {
     name: "let the end pass a put under way",
-    file: engine,
+    file: cache,
     find: "[limit.close, finished, written]",
     replace: "[limit.close, finished]",
     test: ["packages/core/test/Closing.test.ts", "the end waits"]

@@ -45,7 +45,7 @@ import { SingleFlight } from "./SingleFlight.js"
  * Keeps the tokens of any number of keys in memory and renews them ahead of time: one flight a key; one timer and one
  * subscription to the store for all keys.
  */
-export interface TokenEngine {
+export interface TokenCache {
   readonly policy: ResolvedPolicy
   readonly store: TokenStore["Type"]
   /** What happens under any key, from now on. */
@@ -89,8 +89,8 @@ export interface Named {
   readonly source: TokenSource
 }
 
-/** Builds the engine for as long as the scope lives; what is in flight is finished before that closes. */
-export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
+/** Builds the cache for as long as the scope lives; what is in flight is finished before that closes. */
+export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy | undefined) {
   yield* register
   const policy = yield* resolved(given ?? RefreshPolicy.make())
   const kept = yield* tokenStore
@@ -413,11 +413,11 @@ export const makeEngine = Effect.fnUntraced(function* (given: RefreshPolicy | un
   const events = Stream.suspend(() =>
     closed ? Stream.empty : Stream.takeWhile(Stream.fromPubSub(pubsub), Predicate.isNotUndefined)
   )
-  const engine: TokenEngine = {
+  const cache: TokenCache = {
     ...{ policy, store, events, entry: entryOf, find, size: Effect.sync(() => entries.size), release },
     ...{ obtain, renew, reject, put, forget, sync, listen }
   }
-  return engine
+  return cache
 })
 
 /** The newest tokens that anybody knows of, so that a logout can take them back. */

@@ -48,7 +48,7 @@ import type { TokenStore } from "../store/TokenStore.js"
 import type { CacheEntry } from "./CacheEntry.js"
 import { alone } from "./SecondProvider.js"
 import { type SyncAccess, TokenAt } from "./SyncAccess.js"
-import { makeEngine, type Named, type TokenEngine, tokenStore } from "./TokenCache.js"
+import { makeTokenCache, type Named, type TokenCache, tokenStore } from "./TokenCache.js"
 
 /** Hands out the token of one key. */
 export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
@@ -108,9 +108,9 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
     Effect.gen(function* () {
       yield* checkOptions(options, providerChecks)
       const source = yield* options.source
-      const engine = yield* makeEngine(options.policy)
+      const cache = yield* makeTokenCache(options.policy)
       yield* alone(yield* tokenStore, options.key)
-      return providerOf(engine, { key: options.key, source })
+      return providerOf(cache, { key: options.key, source })
     })
 
   /**
@@ -167,12 +167,12 @@ export const tokenProvider = service(
 )
 
 /** The provider of one key of the cache. */
-export const providerOf = (engine: TokenEngine, of: Named): TokenProvider["Type"] => {
+export const providerOf = (cache: TokenCache, of: Named): TokenProvider["Type"] => {
   const { key } = of
   // Looked up anew where it holds no tokens: another entry may have taken its place.
-  let held = engine.entry(of)
+  let held = cache.entry(of)
   const here = () => {
-    held = engine.entry(of)
+    held = cache.entry(of)
     return held
   }
   // Step 1, the hot path: no span, no allocation, one look at the clock.
@@ -188,26 +188,26 @@ export const providerOf = (engine: TokenEngine, of: Named): TokenProvider["Type"
       services = fiber.currentDefaultServices
       clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
     }
-    return fresh(clock.unsafeCurrentTimeMillis())?.served ?? engine.obtain(of)
+    return fresh(clock.unsafeCurrentTimeMillis())?.served ?? cache.obtain(of)
   })
 
   const getFor = Effect.fnUntraced(function* (minValidity: DurationOption) {
     yield* required(duration)(minValidity, "minValidity") ?? Effect.void
     const token = yield* get
     if (!isShort(token, Duration.toMillis(minValidity), yield* Clock.currentTimeMillis)) return token
-    yield* engine.renew(of, token.generation)
+    yield* cache.renew(of, token.generation)
     return yield* get
   })
 
   const use = <A, E, R>(call: (token: AccessToken) => Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
-      const again = yield* Schedule.driver(engine.policy.unauthorized)
+      const again = yield* Schedule.driver(cache.policy.unauthorized)
       for (let token = yield* get; ; ) {
         const outcome = yield* Effect.either(call(token))
         if (Either.isRight(outcome)) return outcome.right
         const error = outcome.left
         if (isOther(error)) return yield* Effect.fail(error)
-        yield* engine.reject(of, token)
+        yield* cache.reject(of, token)
         const refused = new Unauthorized({ key, generation: token.generation })
         yield* Effect.mapError(again.next(new TokenRejected()), () => refused)
         const next = yield* get
@@ -222,20 +222,20 @@ export const providerOf = (engine: TokenEngine, of: Named): TokenProvider["Type"
     getFor,
     refresh: Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const { wait } = engine.policy
+      const { wait } = cache.policy
       // A process that has nothing in memory yet looks up which token is the current one.
       here().used(now)
-      if (held.current === undefined) yield* Effect.ignore(Effect.timeout(Effect.disconnect(engine.sync(of)), wait))
+      if (held.current === undefined) yield* Effect.ignore(Effect.timeout(Effect.disconnect(cache.sync(of)), wait))
       const beyond = here().current?.token.generation ?? -1
-      return yield* engine.obtain(of, beyond, now + Duration.toMillis(wait))
+      return yield* cache.obtain(of, beyond, now + Duration.toMillis(wait))
     }),
-    reject: (token) => engine.reject(of, token),
+    reject: (token) => cache.reject(of, token),
     use,
-    changes: changes(engine, of),
-    events: Stream.filter(engine.events, (event) => event.key === key),
-    status: Effect.suspend(() => status(engine, here())),
-    put: (tokens) => engine.put(of, tokens),
-    forget: engine.forget(of),
+    changes: changes(cache, of),
+    events: Stream.filter(cache.events, (event) => event.key === key),
+    status: Effect.suspend(() => status(cache, here())),
+    put: (tokens) => cache.put(of, tokens),
+    forget: cache.forget(of),
     [TokenAt]: (now) => fresh(now)?.token
   }
   return provider
@@ -244,12 +244,12 @@ export const providerOf = (engine: TokenEngine, of: Named): TokenProvider["Type"
 const isOther = <E>(error: E): error is Exclude<E, TokenRejected> => !(error instanceof TokenRejected)
 
 /** Each newer token, told by this process's flights, by the store's hints, and by a look into the store now and then. */
-const changes = (engine: TokenEngine, of: Named): Stream.Stream<AccessToken> =>
+const changes = (cache: TokenCache, of: Named): Stream.Stream<AccessToken> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
       const tokens = yield* Queue.unbounded<AccessToken | undefined>()
-      yield* engine.listen(of, (token) => void tokens.unsafeOffer(token))
-      const look = engine.sync(of)
+      yield* cache.listen(of, (token) => void tokens.unsafeOffer(token))
+      const look = cache.sync(of)
       yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.jittered(Schedule.spaced(LOOK))))
       return Stream.fromQueue(tokens).pipe(
         Stream.takeWhile(Predicate.isNotUndefined),
@@ -262,8 +262,8 @@ const changes = (engine: TokenEngine, of: Named): Stream.Stream<AccessToken> =>
     })
   )
 
-const status = Effect.fnUntraced(function* (engine: TokenEngine, entry: CacheEntry) {
-  const loaded = yield* Effect.option(engine.store.load(entry.key))
+const status = Effect.fnUntraced(function* (cache: TokenCache, entry: CacheEntry) {
+  const loaded = yield* Effect.option(cache.store.load(entry.key))
   const now = yield* Clock.currentTimeMillis
   const { current, lastFailure, key, owner, source } = entry
   const record = Option.getOrUndefined(Option.flatten(loaded))

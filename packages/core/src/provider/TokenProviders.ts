@@ -19,7 +19,7 @@ import { within } from "../model/Within.js"
 import { freshness } from "../refresh/Freshness.js"
 import type { TokenStore } from "../store/TokenStore.js"
 import type { CacheEntry } from "./CacheEntry.js"
-import { makeEngine } from "./TokenCache.js"
+import { makeTokenCache } from "./TokenCache.js"
 import { providerChecks, providerOf, type TokenProvider } from "./TokenProvider.js"
 
 /** Hands out the tokens of any number of keys, each from a source of its own. */
@@ -55,43 +55,43 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
     Effect.gen(function* () {
       yield* checkOptions(options, providersChecks)
       const idle = Duration.toMillis(options.idle ?? "10 minutes")
-      const engine = yield* makeEngine(options.policy)
-      const find = yield* makeLookup(options.source, engine.policy.wait)
+      const cache = yield* makeTokenCache(options.policy)
+      const find = yield* makeLookup(options.source, cache.policy.wait)
 
       const entry = (key: string): Effect.Effect<CacheEntry, NoSource | ProviderClosed> => {
-        const known = engine.find(key)
+        const known = cache.find(key)
         if (known !== undefined) return Effect.succeed(known)
         const found = Effect.flatMap(
           find(key),
-          (source) => providerChecks.key(key, "key") ?? Effect.succeed(engine.entry({ key, source }))
+          (source) => providerChecks.key(key, "key") ?? Effect.succeed(cache.entry({ key, source }))
         )
         return Effect.catchTag(found, "InvalidOption", (error) => NoSource.of(key, error))
       }
-      const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => engine.release(now - idle))
+      const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => cache.release(now - idle))
       const often = Duration.millis(Math.max(idle / 4, 1_000))
       if (Number.isFinite(idle)) yield* Effect.forkScoped(Effect.schedule(sweep, Schedule.spaced(often)))
 
       return {
         get: (key) =>
           Effect.withFiberRuntime<AccessToken, TokenError | NoSource>((fiber) => {
-            const known = engine.find(key)
-            if (known === undefined) return Effect.flatMap(entry(key), (entry) => engine.obtain(entry))
+            const known = cache.find(key)
+            if (known === undefined) return Effect.flatMap(entry(key), (entry) => cache.obtain(entry))
             const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
             known.used(now)
             const { current } = known
-            return current !== undefined && freshness(current, now) === "serve" ? current.served : engine.obtain(known)
+            return current !== undefined && freshness(current, now) === "serve" ? current.served : cache.obtain(known)
           }),
-        of: (key) => Effect.map(entry(key), (entry) => providerOf(engine, entry)),
+        of: (key) => Effect.map(entry(key), (entry) => providerOf(cache, entry)),
         renew: Effect.fnUntraced(function* (key, beyond) {
           const held = yield* entry(key)
-          const token = yield* engine.obtain(held, beyond, undefined, false)
-          const current = engine.entry(held).current
+          const token = yield* cache.obtain(held, beyond, undefined, false)
+          const current = cache.entry(held).current
           const { by, endsAt } =
             current?.token === token ? current : { by: "elsewhere" as const, endsAt: current?.endsAt }
           return { token, by, endsAt }
         }),
-        events: engine.events,
-        size: engine.size
+        events: cache.events,
+        size: cache.size
       }
     })
 
