@@ -59,12 +59,12 @@ export interface TokenCache {
   /** Lets go of the keys that nobody used since `before` (epoch milliseconds) and that have nothing under way. */
   readonly release: (before: number) => Effect.Effect<void>
   /**
-   * A valid token, waited for until `until` (epoch milliseconds) at most; newer than generation `beyond`, if that is given.
+   * A valid token, waited for until `until` (epoch milliseconds) at most; newer than generation `newerThan`, if that is given.
    * Who is not `patient` does not wait where an attempt is pointless yet and the token at hand still holds.
    */
   readonly obtain: (
     of: Named,
-    beyond?: number,
+    newerThan?: number,
     until?: number,
     patient?: boolean
   ) => Effect.Effect<AccessToken, TokenError>
@@ -202,7 +202,7 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
 
   const obtain = Effect.fnUntraced(function* (
     of: Named,
-    beyond?: number,
+    newerThan?: number,
     until = Number.POSITIVE_INFINITY,
     patient = true
   ) {
@@ -211,11 +211,11 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
     for (let first = true; ; first = false) {
       const entry = entryOf(of)
       if (closed) return yield* new ProviderClosed({ key: entry.key })
-      if (beyond !== undefined) entry.wanted(beyond)
+      if (newerThan !== undefined) entry.wanted(newerThan)
       const now = yield* Clock.currentTimeMillis
       deadline = Math.min(deadline, now + wait) // nearer where the clock went back
       const { current, lastFailure } = entry
-      const tooOld = beyond !== undefined && (current === undefined || current.token.generation <= beyond)
+      const tooOld = newerThan !== undefined && (current === undefined || current.token.generation <= newerThan)
       const decision = tooOld ? "wait" : freshness(current, now)
       const backsOff = isBackingOff(lastFailure, now) && now < lastFailure.at + TRUST
       if (current !== undefined && decision !== "wait") {
@@ -236,7 +236,7 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
       if (Exit.isFailure(exit)) {
         const error = Cause.failureOption(exit.cause)
         if (Option.isNone(error) || !isTransient(error.value)) return yield* exit
-      } else if (beyond === undefined || exit.value.generation > beyond) return exit.value
+      } else if (newerThan === undefined || exit.value.generation > newerThan) return exit.value
       // The first may have been on its way before; a row that goes back and forth is looked at now and then.
       else if (!first) yield* entry.change(SOONEST)
     }

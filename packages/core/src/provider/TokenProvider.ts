@@ -226,8 +226,8 @@ export const providerOf = (cache: TokenCache, of: Named): TokenProvider["Type"] 
       // A process that has nothing in memory yet looks up which token is the current one.
       here().used(now)
       if (held.current === undefined) yield* Effect.ignore(Effect.timeout(Effect.disconnect(cache.sync(of)), wait))
-      const beyond = here().current?.token.generation ?? -1
-      return yield* cache.obtain(of, beyond, now + Duration.toMillis(wait))
+      const newerThan = here().current?.token.generation ?? -1
+      return yield* cache.obtain(of, newerThan, now + Duration.toMillis(wait))
     }),
     reject: (token) => cache.reject(of, token),
     use,

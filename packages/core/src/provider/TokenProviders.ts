@@ -30,8 +30,8 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
     readonly get: (key: string) => Effect.Effect<AccessToken, TokenError | NoSource>
     /** The whole provider of `key`. It stays good however long nobody uses it. */
     readonly of: (key: string) => Effect.Effect<TokenProvider["Type"], NoSource | ProviderClosed>
-    /** Sees to it that the tokens of `key` are newer than generation `beyond`, and says who did it. Does not count as use. */
-    readonly renew: (key: string, beyond: number) => Effect.Effect<Renewal, TokenError | NoSource>
+    /** Sees to it that the tokens of `key` are newer than generation `newerThan`, and says who did it. Does not count as use. */
+    readonly renew: (key: string, newerThan: number) => Effect.Effect<Renewal, TokenError | NoSource>
     /** What happens under any key, from now on; carries no secret. */
     readonly events: Stream.Stream<TokenEvent>
     /** How many keys are in memory. */
@@ -81,10 +81,10 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
             const { current } = known
             return current !== undefined && freshness(current, now) === "serve" ? current.served : cache.obtain(known)
           }),
-        of: (key) => Effect.map(entry(key), (entry) => providerOf(cache, entry)),
-        renew: Effect.fnUntraced(function* (key, beyond) {
+        of: (key) => Effect.map(entry(key), ({ source }) => providerOf(cache, { key, source })),
+        renew: Effect.fnUntraced(function* (key, newerThan) {
           const held = yield* entry(key)
-          const token = yield* cache.obtain(held, beyond, undefined, false)
+          const token = yield* cache.obtain(held, newerThan, undefined, false)
           const current = cache.entry(held).current
           const { by, endsAt } =
             current?.token === token ? current : { by: "elsewhere" as const, endsAt: current?.endsAt }
