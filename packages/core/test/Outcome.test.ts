@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ClientRejected, GrantRejected, TokenEndpointError, TokenSourceDefect } from "@evertoken/core"
-import { outcomeOf, remembered } from "../src/refresh/Outcome.js"
+import { fromStoredFailure, outcomeOf } from "../src/refresh/Outcome.js"
 
 const reasons = TokenEndpointError.fields.reason.literals
 const errors = [
@@ -61,7 +61,7 @@ describe("what a failed request comes to, over all failures", () => {
 
   it("P3: what a row keeps of a failure is the same failure for each process that reads it", () => {
     const wrong = each(({ failure }, { by, error }) => {
-      const again = remembered("k", failure)
+      const again = fromStoredFailure("k", failure)
       const same = error._tag === "GrantRejected" ? again._tag === "ReauthorizationRequired" : again._tag === error._tag
       const reason = error._tag !== "TokenEndpointError" || ("reason" in again && again.reason === error.reason)
       return same && reason && failure.by === by

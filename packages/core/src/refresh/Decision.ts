@@ -5,7 +5,7 @@ import type { TokenSet } from "../model/TokenSet.js"
 import type { TokenSource } from "../model/TokenSource.js"
 import type { Failure } from "../store/Failure.js"
 import type { TokenRecord } from "../store/TokenStoreBackend.js"
-import { remembered } from "./Outcome.js"
+import { fromStoredFailure } from "./Outcome.js"
 
 /** What to do about the tokens of a key, by docs/protocol.md. Instants are epoch milliseconds. */
 export type Decision = Data.TaggedEnum<{
@@ -86,7 +86,7 @@ export const decide = (situation: Situation): Decision => {
     return Decision.Request({ by, force, replay, early: row.failures })
   }
   const isBug = row.failure?.tag === "TokenSourceDefect"
-  return stop((isBug ? defect : undefined) ?? remembered(key, row.failure), row.retryAt)
+  return stop((isBug ? defect : undefined) ?? fromStoredFailure(key, row.failure), row.retryAt)
 }
 
 /** Whether a row holds tokens that are not over, and that this process has not got. */

@@ -31,14 +31,19 @@ export const outcomeOf = (
   refreshRefused: boolean
 ): FailedRequest => {
   const final = error._tag === "GrantRejected"
-  return { failure: noted(by, error), inDoubt: isInDoubt(by, error), dead: final || refreshRefused || row.dead, final }
+  return {
+    failure: toStoredFailure(by, error),
+    inDoubt: isInDoubt(by, error),
+    dead: final || refreshRefused || row.dead,
+    final
+  }
 }
 
 /** Whether a refresh token may have been used up although no answer said so. */
 export const isInDoubt = (by: Failure["by"], error: SourceError | TokenSourceDefect): boolean =>
   by === "refresh" && (error._tag === "TokenSourceDefect" || (error._tag === "TokenEndpointError" && error.isInDoubt))
 
-const noted = (by: Failure["by"], error: SourceError | TokenSourceDefect): Failure => ({
+const toStoredFailure = (by: Failure["by"], error: SourceError | TokenSourceDefect): Failure => ({
   by,
   tag: error._tag,
   reason: error._tag === "TokenEndpointError" ? error.reason : undefined,
@@ -49,7 +54,7 @@ const noted = (by: Failure["by"], error: SourceError | TokenSourceDefect): Failu
 })
 
 /** The error that a stored failure was, for any process that reads it. */
-export const remembered = (key: string, failure: Failure | undefined, retryAfter?: number): TokenError => {
+export const fromStoredFailure = (key: string, failure: Failure | undefined, retryAfter?: number): TokenError => {
   if (failure === undefined) return new TokenEndpointError({ key, reason: "unavailable" })
   const { claims, code, detail, reason, status, tag } = failure
   switch (tag) {

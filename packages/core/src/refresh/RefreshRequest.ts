@@ -18,7 +18,7 @@ import type { CachedToken } from "./CachedToken.js"
 import { type Connection, logDefect, type PendingCommit } from "./Connection.js"
 import { backOff } from "./Freshness.js"
 import { type Lease, makeLease } from "./Lease.js"
-import { outcomeOf, remembered } from "./Outcome.js"
+import { fromStoredFailure, outcomeOf } from "./Outcome.js"
 import type { Saving } from "./PendingCommit.js"
 import { RefreshFailure } from "./RefreshFailure.js"
 import { endingOf } from "./RefreshTokenExpiry.js"
@@ -125,7 +125,7 @@ export const makeRequests = (
     const failure: Failure = { ...told, refused: yield* refusedWith(connection.source, told, record.failure) }
     const retryAfter = cause._tag === "TokenEndpointError" ? cause.retryAfter : undefined
     if (retryAfter !== undefined) yield* connection.source.traits.limits?.pause(retryAfter) ?? Effect.void
-    const error = defect ?? trouble() ?? remembered(key, failure, retryAfter)
+    const error = defect ?? trouble() ?? fromStoredFailure(key, failure, retryAfter)
     const retryIn = final ? 0 : yield* backOff(policy.retry, connection.failures, error, now)
     const { generation } = record
     const kept = yield* Effect.option(store.fail(key, { owner, generation, failure, inDoubt, dead, retryIn }))
