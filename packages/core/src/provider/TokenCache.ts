@@ -33,7 +33,7 @@ import { isOlder, logDefect } from "../refresh/Connection.js"
 import { freshness } from "../refresh/Freshness.js"
 import { failureOf, isForgotten, type RefreshFailure, tooLong } from "../refresh/RefreshFailure.js"
 import { makeProtocol } from "../refresh/RefreshProtocol.js"
-import { dueIn, timed, timedRow } from "../refresh/RenewalTime.js"
+import { dueIn, rowWithRenewalTime, withRenewalTime } from "../refresh/RenewalTime.js"
 import { watched } from "../refresh/StoreAvailability.js"
 import { TokenStore } from "../store/TokenStore.js"
 import type { TokenRecord } from "../store/TokenStoreBackend.js"
@@ -273,7 +273,7 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
       }
       entry.used(yield* Clock.currentTimeMillis)
       const tokens = putting.obtained(putting.obtainedAt ?? entry.usedAt)
-      const draft = yield* timed(policy, entry, tokens, 0)
+      const draft = yield* withRenewalTime(policy, entry, tokens, 0)
       const generation = yield* store.put(key, tokens, yield* dueIn(entry, draft))
       const token = AccessToken.of(tokens, generation)
       if (!isCurrent(entry) || entry.removals !== removals) yield* reload(key)
@@ -318,7 +318,7 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
       if (restored !== undefined && entry.current === known && isCurrent(entry)) adopt(entry, known, restored)
       return
     }
-    const found = record?.tokens && (yield* timedRow(policy, entry, record.tokens, record))
+    const found = record?.tokens && (yield* rowWithRenewalTime(policy, entry, record.tokens, record))
     if (!isCurrent(entry) || entry.flight !== undefined || entry.pending !== undefined) return
     if (record === undefined && entry.current === start) return drop(entry)
     if (found === undefined || found.token.generation <= (entry.current?.token.generation ?? -1)) return

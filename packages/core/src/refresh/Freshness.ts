@@ -12,7 +12,7 @@ import { within } from "../model/Within.js"
 export type Freshness = "serve" | "renew" | "wait"
 
 /** A kept token with the two instants that rule it, in epoch milliseconds. */
-export interface Timed {
+export interface TokenTimes {
   /** From then on it is renewed; `Infinity` where that waits for a 401. */
   readonly renewAt: number
   /** From then on it is not handed out; `Infinity` where nobody said. */
@@ -22,7 +22,7 @@ export interface Timed {
 }
 
 /** The one rule that demand, background and worker share. */
-export const freshness = (token: Timed | undefined, now: number): Freshness =>
+export const freshness = (token: TokenTimes | undefined, now: number): Freshness =>
   token === undefined || token.rejected || now >= token.expiresAt ? "wait" : now >= token.renewAt ? "renew" : "serve"
 
 /**

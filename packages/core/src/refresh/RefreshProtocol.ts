@@ -24,7 +24,7 @@ import { newOwner } from "./Lease.js"
 import { makeSaving, type Saving } from "./PendingCommit.js"
 import { RefreshFailure } from "./RefreshFailure.js"
 import { makeRequests } from "./RefreshRequest.js"
-import { timedRow } from "./RenewalTime.js"
+import { rowWithRenewalTime } from "./RenewalTime.js"
 import { isChanged } from "./SourceDigest.js"
 import { inTurn } from "./SourceTurn.js"
 import type { Availability } from "./StoreAvailability.js"
@@ -159,7 +159,7 @@ export const makeProtocol = (
 
   const adopt = Effect.fnUntraced(function* (connection: Connection, tokens: TokenSet, row: Row | undefined) {
     const generation = row?.generation ?? 0
-    const current = yield* timedRow(policy, connection, tokens, { ...row, generation })
+    const current = yield* rowWithRenewalTime(policy, connection, tokens, { ...row, generation })
     yield* emit(TokenEvent.Adopted({ key: connection.key, generation, expiresAt: tokens.expiresAt }))
     return current
   })

@@ -22,7 +22,7 @@ import { fromStoredFailure, outcomeOf } from "./Outcome.js"
 import type { Saving } from "./PendingCommit.js"
 import { RefreshFailure } from "./RefreshFailure.js"
 import { endingOf } from "./RefreshTokenExpiry.js"
-import { dueIn, timed } from "./RenewalTime.js"
+import { dueIn, withRenewalTime } from "./RenewalTime.js"
 import { exchange } from "./RequestTokens.js"
 import { refusedWith } from "./SourceDigest.js"
 
@@ -85,7 +85,7 @@ export const makeRequests = (
     const { tokens } = held
     const ending = endingOf(tokens, record.tokens, policy.warnings, yield* Clock.currentTimeMillis)
     const current: CachedToken = {
-      ...(yield* timed(policy, connection, tokens, record.generation + 1)),
+      ...(yield* withRenewalTime(policy, connection, tokens, record.generation + 1)),
       by,
       endsAt: ending?.at
     }

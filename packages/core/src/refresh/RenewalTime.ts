@@ -15,7 +15,7 @@ import { renewal } from "./Freshness.js"
 import { latestRefresh } from "./RefreshTokenExpiry.js"
 
 /** The tokens with the instants that rule them. */
-export const timed = Effect.fnUntraced(function* (
+export const withRenewalTime = Effect.fnUntraced(function* (
   policy: ResolvedPolicy,
   connection: Connection,
   tokens: TokenSet,
@@ -67,13 +67,13 @@ export const timed = Effect.fnUntraced(function* (
  * The same of the tokens in a row. Where nobody knows the answer to their last refresh, they are renewed as soon as the
  * lease of whoever asked runs out: the source takes their refresh token once more only for so long.
  */
-export const timedRow = Effect.fnUntraced(function* (
+export const rowWithRenewalTime = Effect.fnUntraced(function* (
   policy: ResolvedPolicy,
   connection: Connection,
   tokens: TokenSet,
   { generation, intentAt, intentOwner, leaseUntil = 0 }: Row
 ) {
-  const current = yield* timed(policy, connection, tokens, generation)
+  const current = yield* withRenewalTime(policy, connection, tokens, generation)
   if (intentAt === undefined || intentOwner === connection.owner) return current
   const end = intentAt + Duration.toMillis(connection.source.traits.replayWindow)
   const isOpen = Math.max(leaseUntil, yield* Clock.currentTimeMillis) < end
