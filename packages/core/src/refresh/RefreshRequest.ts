@@ -23,7 +23,7 @@ import type { Saving } from "./PendingCommit.js"
 import { RefreshFailure } from "./RefreshFailure.js"
 import { endingOf } from "./RefreshTokenExpiry.js"
 import { dueIn, withRenewalTime } from "./RenewalTime.js"
-import { exchange } from "./RequestTokens.js"
+import { requestTokens } from "./RequestTokens.js"
 import { refusedWith } from "./SourceDigest.js"
 
 /** Steps 5 to 9: asks the token endpoint under the lease `owner`, and writes what came of it. */
@@ -50,7 +50,7 @@ export const makeRequests = (
     const request = { key, source, current: record.tokens, newer, timeout: policy.timeout }
     let by = first
     let refreshRefused = false
-    let answer = yield* exchange({ ...request, by }, lease)
+    let answer = yield* requestTokens({ ...request, by }, lease)
     const isRefused = by === "refresh" && Either.isLeft(answer) && answer.left._tag === "GrantRejected"
     // Step 7: the login, unless the row has moved on. A row that cannot be read is still under our lease.
     if (isRefused && source.login !== undefined) {
@@ -58,7 +58,7 @@ export const makeRequests = (
       if (Option.getOrUndefined(now)?.generation === record.generation) {
         refreshRefused = true
         by = "login"
-        answer = yield* exchange({ ...request, by }, lease)
+        answer = yield* requestTokens({ ...request, by }, lease)
       }
     }
     const ended = Either.isRight(answer)

@@ -32,14 +32,14 @@ export interface Request {
 }
 
 /** What a request came to. */
-export type Answer = Either.Either<TokenSet, SourceError | TokenSourceDefect>
+export type RequestResult = Either.Either<TokenSet, SourceError | TokenSourceDefect>
 
 /**
  * One request of the source, under `lease`; its answer checked, its lifetimes turned into instants that count from
  * before it was sent, and what it leaves out taken over from `current`. It has an answer whatever happens: a source
  * that died, or that never came back, has an error that says so.
  */
-export const exchange = Effect.fnUntraced(function* (request: Request, lease: Lease) {
+export const requestTokens = Effect.fnUntraced(function* (request: Request, lease: Lease) {
   const { by, current, newer, source, timeout } = request
   const began = yield* instant
   const asked = Effect.suspend((): Effect.Effect<TokenSet, SourceError> => {
@@ -47,7 +47,7 @@ export const exchange = Effect.fnUntraced(function* (request: Request, lease: Le
     return effect ?? new GrantRejected({ code: "absent" })
   })
   const fenced = source.fenced === true ? asked : Effect.zipRight(lease.fence, asked)
-  const noted: { answer: Answer | undefined } = { answer: undefined }
+  const noted: { answer: RequestResult | undefined } = { answer: undefined }
   // Noted by the fiber that receives it, in the step in which it does, so that nothing can come between.
   const received = Effect.uninterruptibleMask((restore) =>
     Effect.zipWith(
@@ -66,20 +66,20 @@ export const exchange = Effect.fnUntraced(function* (request: Request, lease: Le
   ).pipe(
     Effect.timeoutTo({
       duration: timeout,
-      onSuccess: (answer): Answer => answer,
-      onTimeout: (): Answer => Either.left(new TokenEndpointError({ reason: "timeout" }))
+      onSuccess: (answer): RequestResult => answer,
+      onTimeout: (): RequestResult => Either.left(new TokenEndpointError({ reason: "timeout" }))
     }),
     Metric.trackDurationWith(refreshDuration, Duration.toSeconds),
     Effect.interruptible,
     Effect.exit
   )
-  const answer = noted.answer ?? Exit.getOrElse(waited, (): Answer => Either.left(CUT_OFF))
+  const answer = noted.answer ?? Exit.getOrElse(waited, (): RequestResult => Either.left(CUT_OFF))
   yield* count(by, answer)
   return answer
 })
 
 /** What the end of a request says. */
-const read = (request: Request, exit: Exit.Exit<TokenSet, SourceError>, sentAt: number): Answer => {
+const read = (request: Request, exit: Exit.Exit<TokenSet, SourceError>, sentAt: number): RequestResult => {
   const defect = (detail: string, cause?: unknown) =>
     Either.left(new TokenSourceDefect({ key: request.key, detail: `its ${request.by} ${detail}`, cause }))
   if (Exit.isSuccess(exit)) {
@@ -107,7 +107,7 @@ const read = (request: Request, exit: Exit.Exit<TokenSet, SourceError>, sentAt: 
   return defect(`threw ${nameOf(cause)}`, cause)
 }
 
-const tokensOf = ({ by, current, source }: Request, answer: TokenSet, sentAt: number): Answer => {
+const tokensOf = ({ by, current, source }: Request, answer: TokenSet, sentAt: number): RequestResult => {
   if (Redacted.value(answer.accessToken) === "") {
     return Either.left(new TokenEndpointError({ reason: "unreadable", detail: "the answer has no access token" }))
   }
@@ -141,7 +141,7 @@ const endOf = (
   return said ?? (obtainedAt < expiresAt ? sentAt + expiresAt - obtainedAt : undefined)
 }
 
-const count = (by: Failure["by"], answer: Answer) => {
+const count = (by: Failure["by"], answer: RequestResult) => {
   const outcome = Either.match(answer, {
     onRight: () => "refreshed",
     onLeft: (error) => (error._tag === "GrantRejected" ? "refused" : isInDoubt(by, error) ? "in_doubt" : "failed")
