@@ -54,7 +54,7 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, CacheEntry>, "val
           const { current, lastFailure } = entry
           if (current === undefined) continue
           const rest = isBackingOff(lastFailure, now.wall) ? lastFailure.until : undefined
-          const resting = freshness(current, now.wall) === "serve" ? current.renewAt : rest
+          const resting = freshness(current, now.wall) === "fresh" ? current.renewAt : rest
           if (resting === undefined && Number.isFinite(current.renewAt)) yield* renew(entry)
           else if (now.wall < current.expiresAt || (resting !== undefined && Number.isFinite(resting))) {
             queue.put(entry, nextLook(current, resting ?? current.renewAt))

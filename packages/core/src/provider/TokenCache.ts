@@ -216,16 +216,16 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
       deadline = Math.min(deadline, now + wait) // nearer where the clock went back
       const { current, lastFailure } = entry
       const tooOld = newerThan !== undefined && (current === undefined || current.token.generation <= newerThan)
-      const decision = tooOld ? "wait" : freshness(current, now)
+      const decision = tooOld ? "expired" : freshness(current, now)
       const backsOff = isBackingOff(lastFailure, now) && now < lastFailure.at + TRUST
-      if (current !== undefined && decision !== "wait") {
-        if (decision === "renew" && !backsOff) yield* startRefresh(entry)
+      if (current !== undefined && decision !== "expired") {
+        if (decision === "stale" && !backsOff) yield* startRefresh(entry)
         return current.token
       }
       if (first) yield* Metric.increment(waits)
       else if (now >= deadline) return yield* lastFailure?.error ?? tooLong(entry.key)
       if (backsOff) {
-        const rests = !patient && freshness(current, now) !== "wait"
+        const rests = !patient && freshness(current, now) !== "expired"
         if (rests || !isTransient(lastFailure.error) || lastFailure.until >= deadline) return yield* lastFailure.error
         yield* entry.change(Math.max(1, Math.min(lastFailure.until, lastFailure.at + TRUST, deadline) - now))
         continue

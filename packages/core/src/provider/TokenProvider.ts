@@ -179,7 +179,7 @@ export const providerOf = (cache: TokenCache, of: Named): TokenProvider["Type"] 
   const fresh = (now: number) => {
     const { current } = held.current === undefined ? here() : held
     held.used(now)
-    return current !== undefined && freshness(current, now) === "serve" ? current : undefined
+    return current !== undefined && freshness(current, now) === "fresh" ? current : undefined
   }
   let services: unknown
   let clock: Clock.Clock

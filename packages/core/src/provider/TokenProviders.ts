@@ -79,7 +79,7 @@ export class TokenProviders extends Context.Tag("@evertoken/core/TokenProviders"
             const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
             known.used(now)
             const { current } = known
-            return current !== undefined && freshness(current, now) === "serve" ? current.served : cache.obtain(known)
+            return current !== undefined && freshness(current, now) === "fresh" ? current.served : cache.obtain(known)
           }),
         of: (key) => Effect.map(entry(key), ({ source }) => providerOf(cache, { key, source })),
         renew: Effect.fnUntraced(function* (key, newerThan) {

@@ -9,7 +9,7 @@ import type { TokenError } from "../model/TokenError.js"
 import { within } from "../model/Within.js"
 
 /** What to do for somebody who asks for a token: hand it out, hand it out and renew it behind, or wait for a newer one. */
-export type Freshness = "serve" | "renew" | "wait"
+export type Freshness = "fresh" | "stale" | "expired"
 
 /** A kept token with the two instants that rule it, in epoch milliseconds. */
 export interface TokenTimes {
@@ -23,7 +23,7 @@ export interface TokenTimes {
 
 /** The one rule that demand, background and worker share. */
 export const freshness = (token: TokenTimes | undefined, now: number): Freshness =>
-  token === undefined || token.rejected || now >= token.expiresAt ? "wait" : now >= token.renewAt ? "renew" : "serve"
+  token === undefined || token.rejected || now >= token.expiresAt ? "expired" : now >= token.renewAt ? "stale" : "fresh"
 
 /**
  * Whether `token` ends sooner than in `wanted` milliseconds although a newer one would last longer: not so before half

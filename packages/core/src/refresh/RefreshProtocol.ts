@@ -115,7 +115,11 @@ export const makeProtocol = (
     for (let round = 0; ; round++) {
       const { current } = connection
       // Newer tokens were put, or adopted from a hint, meanwhile.
-      if (current !== undefined && current !== start && freshness(current, yield* Clock.currentTimeMillis) !== "wait") {
+      if (
+        current !== undefined &&
+        current !== start &&
+        freshness(current, yield* Clock.currentTimeMillis) !== "expired"
+      ) {
         return current
       }
       const next: Decision = yield* decision(connection, row, seen, refused, changed)
