@@ -19,6 +19,7 @@ const renewals = "packages/core/src/provider/RenewalTimer.ts"
 const deciding = "packages/core/src/refresh/Decision.ts"
 const outcome = "packages/core/src/refresh/Outcome.ts"
 const renewalTime = "packages/core/src/refresh/RenewalTime.ts"
+const replaced = "packages/core/src/refresh/Replaced.ts"
 const digest = "packages/core/src/refresh/SourceDigest.ts"
 const requesting = "packages/core/src/refresh/RefreshRequest.ts"
 const exchanging = "packages/core/src/refresh/RequestTokens.ts"
@@ -290,6 +291,30 @@ export const mutations: ReadonlyArray<Mutation> = [
     test: ["packages/store-memory/test/MemoryTokenStore.test.ts", "gives it early only to who knows"]
   },
   {
+    name: "revoke what nobody knows to be replaced",
+    file: savings,
+    find: "if (saved.right && pending.replaced !== undefined)",
+    replace: "if (pending.replaced !== undefined)",
+    test: ["packages/core/test/Traits.test.ts", "nothing is while the store has not taken the newer tokens"]
+  },
+  {
+    name: "revoke the grant that goes on",
+    file: replaced,
+    find: "const isKept = !isLogin || ",
+    replace: "const isKept = ",
+    test: ["packages/core/test/Traits.test.ts", "of what a refresh replaced the access token alone is"]
+  },
+  {
+    name: "revoke the token that was answered again",
+    file: replaced,
+    find: "if (Equal.equals(older.accessToken, newer.accessToken)) return undefined",
+    replace: "",
+    test: [
+      "packages/core/test/Traits.test.ts",
+      "an access token that has ended is left, and one that was answered again"
+    ]
+  },
+  {
     name: "let a refresh token end while its access token holds",
     file: renewalTime,
     find: "Math.min(wanted, Math.ceil(allowed))",
@@ -421,8 +446,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "nobody goes on to save",
     file: requesting,
-    find: "return Effect.ensuring(saved(connection, record, by, held), keepSaving(connection))",
-    replace: "return saved(connection, record, by, held)",
+    find: "return Effect.ensuring(saved(connection, record, by, held, refreshRefused), keepSaving(connection))",
+    replace: "return saved(connection, record, by, held, refreshRefused)",
     test: ["packages/core/test/Lease.test.ts", "P4: an outage of the store"]
   },
   {

@@ -34,6 +34,7 @@ describe("a profile", () => {
         [{ grants: ["login"] }, "profile.login", 'the grant "login" needs it'],
         [{ grants: ["authorization_code"] }, "profile.authorize", "needs it"],
         [{ grants: ["client_credentials"], traits: { keepAlive: "1 day" } }, "profile.traits.keepAlive", "a refresh"],
+        [{ traits: { revokes: "replaced" } }, "profile.traits.revokes", "a `revoke` beside it"],
         [
           {
             ...{ grants: ["authorization_code"], authorize: { url: "https://a.example.com" } },

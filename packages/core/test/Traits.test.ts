@@ -1,5 +1,7 @@
+import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import {
+  OAuth2,
   RefreshPolicy,
   TokenEndpointError,
   TokenProvider,
@@ -10,7 +12,8 @@ import {
 } from "@evertoken/core"
 import { FakeTokenSource, type FakeTokenSourceOptions } from "@evertoken/core/testing"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Duration, Effect, Fiber, Redacted, Schedule, TestClock } from "effect"
+import { Deferred, Duration, Effect, Fiber, Redacted, Schedule, TestClock } from "effect"
+import { harmable } from "./support/Store.js"
 
 const holds = (title: string, test: Effect.Effect<void, unknown, never>) => it.effect(title, () => test)
 
@@ -191,5 +194,142 @@ describe("a refresh token that ends before the access token", () => {
       assert.deepStrictEqual(asked, [])
       assert.isAtLeast((yield* dueAt) ?? 0, 9 * HOUR)
     }).pipe(Effect.scoped, Effect.provide(MemoryTokenStore.layer))
+  )
+})
+
+describe('revokes: "replaced"', () => {
+  /** A provider whose tokens are numbered, and in which order things happened to them. */
+  const revoking = Effect.fnUntraced(function* (
+    options: Partial<TokenSourceOptions> & { readonly same?: boolean; readonly expiresIn?: DurationText } = {}
+  ) {
+    const { expiresIn = "1 hour", same = false, ...given } = options
+    const kept = yield* harmable()
+    const log: Array<string> = []
+    let count = 0
+    const next = Effect.sync(() => {
+      count = same ? 1 : count + 1
+      return TokenSet.make({ accessToken: `access-${count}`, refreshToken: `refresh-${count}`, expiresIn })
+    })
+    const source = TokenSource.make({
+      login: next,
+      revoke: ({ accessToken, refreshToken }) =>
+        Effect.sync(() => {
+          log.push(`revoke ${Redacted.value(accessToken)} ${refreshToken ? Redacted.value(refreshToken) : "alone"}`)
+        }),
+      revokes: "replaced",
+      ...given
+    })
+    kept.harm((operation, _, does) =>
+      operation === "commit" ? Effect.tap(does, (done) => Effect.sync(() => log.push(`commit ${done}`))) : does
+    )
+    const store = Effect.provideService(TokenStore, kept.store)
+    const provider = yield* TokenProvider.make({ key: "k", source }).pipe(store)
+    return { ...kept, log, next, provider }
+  })
+
+  /** Sources whose tokens are gone by the next request. */
+  const renew = (provider: TokenProvider["Type"]) =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      yield* provider.refresh
+      yield* TestClock.adjust("1 second")
+    })
+
+  holds(
+    "what a login replaced is revoked, once, after the commit",
+    Effect.gen(function* () {
+      const { log, provider } = yield* revoking()
+      yield* provider.get
+      yield* renew(provider)
+      assert.deepStrictEqual(log, ["commit true", "commit true", "revoke access-1 refresh-1"])
+      yield* renew(provider)
+      assert.deepStrictEqual(log.slice(3), ["commit true", "revoke access-2 refresh-2"])
+    }).pipe(Effect.scoped)
+  )
+
+  holds(
+    "of what a refresh replaced the access token alone is: the grant goes on",
+    Effect.gen(function* () {
+      let count = 0
+      const refresh = () =>
+        Effect.sync(() => {
+          count++
+          return TokenSet.make({ accessToken: `newer-${count}`, refreshToken: `rotated-${count}`, expiresIn: "1 hour" })
+        })
+      const { log, provider } = yield* revoking({ login: undefined, refresh })
+      yield* provider.put(TokenSet.make({ accessToken: "first", refreshToken: "rt", expiresIn: "1 hour" }))
+      yield* renew(provider)
+      assert.deepStrictEqual(log, ["commit true", "revoke first alone"])
+      yield* TestClock.adjust("2 hours")
+      yield* provider.get
+      yield* TestClock.adjust("1 second")
+      assert.notInclude(log.join(), "rotated", "no refresh token is revoked")
+    }).pipe(Effect.scoped)
+  )
+
+  holds(
+    "an access token that has ended is left, and one that was answered again",
+    Effect.gen(function* () {
+      const refresh = () => Effect.succeed(TokenSet.make({ accessToken: "newer", expiresIn: "1 hour" }))
+      const ended = yield* revoking({ login: undefined, refresh })
+      yield* ended.provider.put(TokenSet.make({ accessToken: "first", refreshToken: "rt", expiresAt: 1 }))
+      yield* TestClock.adjust("1 second")
+      yield* ended.provider.get
+      yield* renew(ended.provider)
+      const again = yield* revoking({ same: true })
+      yield* again.provider.get
+      yield* renew(again.provider)
+      assert.notInclude([...ended.log, ...again.log].join(), "revoke")
+    }).pipe(Effect.scoped)
+  )
+
+  holds(
+    "nothing is while the store has not taken the newer tokens, or where nobody knows whether it did",
+    Effect.gen(function* () {
+      const { harm, heal, log, provider } = yield* revoking()
+      yield* provider.get
+      harm((operation, _, does) => (operation === "commit" ? Effect.fail("away") : does))
+      yield* renew(provider)
+      assert.deepStrictEqual(log, ["commit true"])
+      heal()
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(log, ["commit true", "revoke access-1 refresh-1"])
+      harm((operation, _, does) => (operation === "commit" ? Effect.zipRight(does, Effect.fail("lost")) : does))
+      yield* renew(provider)
+      heal()
+      yield* TestClock.adjust("5 seconds")
+      assert.lengthOf(log, 2)
+    }).pipe(Effect.scoped)
+  )
+
+  holds(
+    "nobody waits for it, and what comes of it changes nothing",
+    Effect.gen(function* () {
+      const called = yield* Deferred.make<void>()
+      const { provider } = yield* revoking({
+        revoke: () => Effect.zipRight(Deferred.succeed(called, undefined), Effect.never)
+      })
+      yield* provider.get
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(value(yield* provider.refresh), "access-2")
+      yield* Deferred.await(called)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(value(yield* provider.get), "access-2")
+    }).pipe(Effect.scoped)
+  )
+
+  holds(
+    "is refused where a source has no revocation",
+    Effect.gen(function* () {
+      const { next } = yield* revoking()
+      for (const source of [
+        TokenSource.make({ login: next, revokes: "replaced" }),
+        OAuth2.clientCredentials({ tokenEndpoint: "https://auth.example.com", clientId: "app", revokes: "replaced" })
+      ]) {
+        const error = yield* Effect.flip(Effect.provide(source, FetchHttpClient.layer))
+        assert.deepStrictEqual([error._tag, error.option], ["InvalidOption", "revokes"])
+        assert.include(error.message, "no effect")
+      }
+    }).pipe(Effect.scoped)
   )
 })

@@ -94,6 +94,14 @@ describe("settings", () => {
     })
   )
 
+  it.effect("P13: revokes without a revocation is an error that names it", () =>
+    Effect.gen(function* () {
+      const billing = { ...valid.connections[0], revocationEndpoint: undefined }
+      const error = yield* Effect.flip(sources(JSON.parse(JSON.stringify({ ...valid, connections: [billing] }))))
+      assert.strictEqual(error.setting, "connections[0].revokes")
+    })
+  )
+
   it.effect("settings that read well make sources or a typed error, whatever is in them", () =>
     Effect.promise(() =>
       FastCheck.assert(
@@ -119,8 +127,18 @@ const valid = {
   connections: [
     {
       ...{ key: "billing", grant: "client_credentials", clientId: "billing", clientSecret: "env:BILLING" },
-      ...{ tokenEndpoint: "https://example.com/token", scope: "read", parameters: { audience: "x" } },
-      ...{ headers: { "x-a": "b" }, revokesAccessToken: true, limits: { concurrency: 5, per: "1 minute" } }
+      ...{
+        tokenEndpoint: "https://example.com/token",
+        revocationEndpoint: "https://example.com/revoke",
+        scope: "read",
+        parameters: { audience: "x" }
+      },
+      ...{
+        headers: { "x-a": "b" },
+        revokesAccessToken: true,
+        revokes: "replaced",
+        limits: { concurrency: 5, per: "1 minute" }
+      }
     },
     {
       ...{ key: "odd", grant: "custom", login: { url: "https://example.com/s", json: { password: "env:ODD" } } },

@@ -54,6 +54,7 @@ export interface SourceTraits {
   readonly keepAlive: Duration.Duration | undefined
   readonly refreshTokenLifetime: Duration.Duration | undefined
   readonly revokesAccessToken: boolean
+  readonly revokes: "replaced" | undefined
   readonly limits: SourceLimits | undefined
 }
 
@@ -86,6 +87,12 @@ export interface TraitOptions {
    * @default false
    */
   readonly revokesAccessToken?: boolean | undefined
+  /**
+   * `"replaced"`: what a login or a refresh replaced is revoked once the newer tokens are saved, for servers that count
+   * sessions; best effort. Of a login all that was there, of a refresh the access token alone, since its grant goes on.
+   * It needs a revocation.
+   */
+  readonly revokes?: "replaced" | undefined
   /** How much the token endpoint can take. Give the same to each source that asks the same endpoint. */
   readonly limits?: SourceLimits | undefined
 }
@@ -96,7 +103,7 @@ export interface TokenSourceOptions<R1 = never, R2 = never, R3 = never, R4 = nev
   readonly login?: Effect.Effect<TokenSet, SourceError, R1> | undefined
   /** Gets newer tokens from the current ones. Called only when these hold a refresh token, unless `login` is absent. */
   readonly refresh?: ((current: TokenSet, newer?: boolean) => Effect.Effect<TokenSet, SourceError, R2>) | undefined
-  /** Called with the tokens that `forget` removed. */
+  /** Called with the tokens that `forget` removed, and with what `revokes` says. */
   readonly revoke?: ((tokens: TokenSet) => Effect.Effect<void, SourceError, R3>) | undefined
   /**
    * Whether `login` and `refresh` run `TokenSource.fence` right before each request that they send. Without, it is run
@@ -120,6 +127,7 @@ export const traitChecks = {
   keepAlive: positive,
   refreshTokenLifetime: positive,
   revokesAccessToken: boolean,
+  revokes: oneOf("replaced"),
   limits: kind(
     "what `yield* SourceLimits.make({ concurrency: 5 })` gives",
     (value) => Predicate.hasProperty(value, "inTurn") && Predicate.isFunction(value.inTurn)
@@ -144,9 +152,10 @@ export const traitsOf = ({
   refreshTokenLifetime,
   replay,
   replayWindow,
+  revokes,
   revokesAccessToken
 }: TraitOptions): TraitOptions => ({
-  ...{ earliestRefresh, keepAlive, limits, refreshTokenLifetime, replay, replayWindow, revokesAccessToken }
+  ...{ earliestRefresh, keepAlive, limits, refreshTokenLifetime, replay, replayWindow, revokes, revokesAccessToken }
 })
 
 /** Constructors of `TokenSource`. */
@@ -189,6 +198,10 @@ export const TokenSource = {
           if (options[option] !== undefined) return yield* new InvalidOption({ option, expected })
         }
       }
+      if (revoke === undefined && options.revokes !== undefined) {
+        const expected = "a source with a revocation: `revoke`, or a `revocationEndpoint`; without, it has no effect"
+        return yield* new InvalidOption({ option: "revokes", expected })
+      }
       const context: Context.Context<R1 | R2 | R3 | R4> = yield* Effect.context<R1 | R2 | R3 | R4>()
       return {
         login: login === undefined ? undefined : Effect.provide(login, context),
@@ -214,6 +227,7 @@ const resolveTraits = (options: TraitOptions): SourceTraits => {
     keepAlive: keepAlive && Duration.decode(keepAlive),
     refreshTokenLifetime: refreshTokenLifetime && Duration.decode(refreshTokenLifetime),
     revokesAccessToken: options.revokesAccessToken ?? false,
+    revokes: options.revokes,
     limits: options.limits
   }
 }

@@ -65,6 +65,9 @@ const partsOf = (profile: ProfileFields): ReadonlyArray<Schema.FilterIssue> => {
       if (traits[trait] !== undefined) found.push(issue(["traits", trait], "a refresh: without, it has no effect"))
     }
   }
+  if (traits.revokes !== undefined && profile.revoke === undefined) {
+    found.push(issue(["traits", "revokes"], "a `revoke` beside it: without, it has no effect"))
+  }
   if (exchange !== undefined && authorize?.pkce !== false && !namesIn(exchange).includes("verifier")) {
     found.push(issue(["authorize", "pkce"], 'false, or "{verifier}" in `exchange`'))
   }

@@ -35,9 +35,9 @@ export const answerOptions = ({ answer = {}, errors = {} }: ProviderProfile): An
 
 /** How a profile's server treats refresh tokens. */
 export const traitOptions = ({ traits = {} }: ProviderProfile): TraitOptions => {
-  const { earliestRefresh, keepAlive, refreshTokenLifetime, replay, replayWindow, revokesAccessToken } = traits
+  const { earliestRefresh, keepAlive, refreshTokenLifetime, replay, replayWindow, revokes, revokesAccessToken } = traits
   return {
-    ...{ replay, revokesAccessToken },
+    ...{ replay, revokes, revokesAccessToken },
     earliestRefresh: span(earliestRefresh),
     keepAlive: span(keepAlive),
     refreshTokenLifetime: span(refreshTokenLifetime),

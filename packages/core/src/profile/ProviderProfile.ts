@@ -115,6 +115,7 @@ const Fields = {
       replay: optional(Schema.Literal("once", "never")),
       ...{ replayWindow: optional(Lasting), earliestRefresh: optional(Lasting), keepAlive: optional(Lasting) },
       refreshTokenLifetime: optional(Lasting),
+      revokes: optional(Schema.Literal("replaced")),
       revokesAccessToken: optional(Schema.Boolean)
     })
   ),

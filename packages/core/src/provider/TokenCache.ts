@@ -99,13 +99,14 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
   const pubsub = yield* PubSub.sliding<TokenEvent | undefined>(EVENTS)
   const emit = (event: TokenEvent) => PubSub.publish(pubsub, event)
   const limit = makeConcurrencyLimit(kept, Duration.toMillis(policy.lease) / 3)
-  const protocol = makeProtocol(availability, limit, policy, emit)
   const entries = new Map<string, CacheEntry>()
   const clock = yield* Effect.clock
   const renewals = makeRenewals(entries, clock)
   let closed = false
-  /** Held by each put and logout under way; the end takes all. */
+  /** Held by each put, logout and revocation under way; the end takes all. */
   const writes = Effect.unsafeMakeSemaphore(WRITES)
+  const later = (effect: Effect.Effect<void>) => Effect.asVoid(Effect.forkDaemon(writes.withPermits(1)(effect)))
+  const protocol = makeProtocol(availability, limit, policy, emit, later)
 
   /** Puts `current` to use in place of `start`, unless somebody has put newer tokens to use since. */
   const adopt = (entry: CacheEntry, start: CachedToken | undefined, found: CachedToken) => {

@@ -244,6 +244,8 @@ export interface PendingCommit {
   readonly dueIn: number | undefined
   /** Whether the store failed to take them before. */
   readonly late: boolean
+  /** What is revoked once the store has taken them. */
+  readonly replaced?: TokenSet | undefined
 }
 
 /** Whether a row is of an older generation than what this process has kept. */

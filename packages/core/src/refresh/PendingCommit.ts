@@ -38,7 +38,8 @@ export const makeSaving = (
   store: TokenStore["Type"],
   lasts: number,
   emit: (event: TokenEvent) => Effect.Effect<unknown>,
-  revoke: (connection: Connection, tokens: TokenSet) => Effect.Effect<void>
+  revoke: (connection: Connection, tokens: TokenSet) => Effect.Effect<void>,
+  later: (effect: Effect.Effect<void>) => Effect.Effect<void>
 ): Saving => {
   /**
    * Where another took the lease over and let go of it without newer tokens, a new lease is taken, since nobody else
@@ -89,6 +90,8 @@ export const makeSaving = (
       return yield* saved.left
     }
     connection.saved()
+    // Only where the store says that it took them: else nobody knows which tokens are those in use.
+    if (saved.right && pending.replaced !== undefined) yield* later(revoke(connection, pending.replaced))
     if (saved.right && pending.late) {
       yield* emit(TokenEvent.Saved({ key: connection.key, generation: pending.generation + 1 }))
     }

@@ -45,7 +45,9 @@ export const makeProtocol = (
   { grace, store }: Availability,
   limit: ConcurrencyLimit,
   policy: ResolvedPolicy,
-  emit: (event: TokenEvent) => Effect.Effect<unknown>
+  emit: (event: TokenEvent) => Effect.Effect<unknown>,
+  /** Does something that nobody waits for but the end of the process. */
+  later: (effect: Effect.Effect<void>) => Effect.Effect<void>
 ): RefreshProtocol => {
   const lasts = Duration.toMillis(policy.lease)
 
@@ -75,7 +77,7 @@ export const makeProtocol = (
       Effect.catchAllCause(() => Effect.void)
     )
 
-  const saving = makeSaving(store, lasts, emit, revoke)
+  const saving = makeSaving(store, lasts, emit, revoke, later)
   const request = makeRequests(store, policy, emit, saving)
 
   const decision = Effect.fnUntraced(function* (

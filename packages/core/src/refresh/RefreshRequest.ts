@@ -23,6 +23,7 @@ import type { Saving } from "./PendingCommit.js"
 import { RefreshFailure } from "./RefreshFailure.js"
 import { endingOf } from "./RefreshTokenExpiry.js"
 import { dueIn, withRenewalTime } from "./RenewalTime.js"
+import { replacedBy } from "./Replaced.js"
 import { requestTokens } from "./RequestTokens.js"
 import { refusedWith } from "./SourceDigest.js"
 
@@ -62,28 +63,37 @@ export const makeRequests = (
       }
     }
     const ended = Either.isRight(answer)
-      ? commit(connection, record, by, owner, answer.right)
+      ? commit(connection, record, by, owner, answer.right, refreshRefused)
       : fail(connection, record, by, lease, answer.left, refreshRefused)
     yield* endTurn
     return yield* Effect.ensuring(ended, Fiber.interruptFork(keeping))
   })
 
   /** Step 6: holds what came back, before anything else is done, and saves it. */
-  const commit = (connection: Connection, record: TokenRecord, by: Failure["by"], owner: string, tokens: TokenSet) => {
+  const commit = (
+    connection: Connection,
+    record: TokenRecord,
+    by: Failure["by"],
+    owner: string,
+    tokens: TokenSet,
+    refreshRefused: boolean
+  ) => {
     const held: PendingCommit = { owner, generation: record.generation, tokens, dueIn: 0, late: false }
     connection.received(held)
-    return Effect.ensuring(saved(connection, record, by, held), keepSaving(connection))
+    return Effect.ensuring(saved(connection, record, by, held, refreshRefused), keepSaving(connection))
   }
 
   const saved = Effect.fnUntraced(function* (
     connection: Connection,
     record: TokenRecord,
     by: Failure["by"],
-    held: PendingCommit
+    held: PendingCommit,
+    refreshRefused: boolean
   ) {
     const { key } = connection
     const { tokens } = held
-    const ending = endingOf(tokens, record.tokens, policy.warnings, yield* Clock.currentTimeMillis)
+    const now = yield* Clock.currentTimeMillis
+    const ending = endingOf(tokens, record.tokens, policy.warnings, now)
     const current: CachedToken = {
       ...(yield* withRenewalTime(policy, connection, tokens, record.generation + 1)),
       by,
@@ -92,7 +102,10 @@ export const makeRequests = (
     const due = yield* dueIn(connection, current)
     // A logout or a login took it away.
     if (connection.pending !== held) return undefined
-    connection.received({ ...held, dueIn: due })
+    // Of a refresh token that was refused there is nothing to revoke.
+    const isLogin = by === "login" && !refreshRefused && !record.dead
+    const replaced = replacedBy(connection.source, isLogin, record.tokens, tokens, now)
+    connection.received({ ...held, dueIn: due, replaced })
     const settled = yield* Effect.either(save(connection))
     if (Either.isLeft(settled)) yield* emit(TokenEvent.SaveFailed({ key, generation: current.token.generation }))
     else if (!settled.right) return undefined

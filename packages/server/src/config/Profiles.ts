@@ -114,12 +114,13 @@ const OWN = [
 
 /** The traits that a connection's settings say, as a profile has them. */
 const traitsOf = (connection: ConnectionSetting): Json => {
-  const { earliestRefresh, keepAlive, refreshTokenLifetime, replay, replayWindow, revokesAccessToken } = connection
+  const { earliestRefresh, keepAlive, refreshTokenLifetime, replay, replayWindow, revokes, revokesAccessToken } =
+    connection
   const lasting = { earliestRefresh, keepAlive, refreshTokenLifetime, replayWindow }
   const texts = Object.entries(lasting).flatMap(([name, duration]) =>
     duration === undefined ? [] : [[name, `${Duration.toMillis(duration)} millis`] as const]
   )
-  return { ...Object.fromEntries(texts), ...without({ replay, revokesAccessToken }) }
+  return { ...Object.fromEntries(texts), ...without({ replay, revokes, revokesAccessToken }) }
 }
 
 const without = (json: Json): Json =>

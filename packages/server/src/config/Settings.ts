@@ -57,6 +57,7 @@ const shared = {
   earliestRefresh: optional(Lasting),
   keepAlive: optional(Lasting),
   refreshTokenLifetime: optional(Lasting),
+  revokes: optional(Schema.Literal("replaced")),
   revokesAccessToken: optional(Schema.Boolean),
   limits: optional(Limits),
   /** The most keys of a pattern whose connection can log in: each name that is asked for makes one. @default 1000 */
