@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
+import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { refuse } from "@evertoken/authority"
 import { Effect } from "effect"
@@ -27,16 +29,27 @@ describe("the service's process", () => {
           })
         }
       }
-      yield* Effect.promise(async () => {
+      // As a page does it; Node 20 has its WebSocket behind a flag.
+      const page = `
+        let opened = 0
         for (let times = 0; times < 10; times++) {
-          const socket = new WebSocket(`${url.replace("http", "ws")}/docs`)
+          const socket = new WebSocket(process.argv[1])
           await new Promise((resolve) => {
             socket.onerror = resolve
-            socket.onopen = resolve
+            socket.onopen = () => resolve(opened++)
           })
           socket.close()
         }
-      }).pipe(Effect.when(() => typeof WebSocket === "function"))
+        console.log(opened)`
+      const args = [
+        "--experimental-websocket",
+        "--input-type=module",
+        "--eval",
+        page,
+        `${url.replace("http", "ws")}/docs`
+      ]
+      const { stdout } = yield* Effect.promise(() => promisify(execFile)(process.execPath, args))
+      assert.strictEqual(stdout, "0\n")
       assert.strictEqual((yield* call("/health")).status, 200)
       assert.isTrue(bin.isAlive())
     })
