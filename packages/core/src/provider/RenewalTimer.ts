@@ -4,18 +4,18 @@ import * as Effect from "effect/Effect"
 import { type Instant, offsetOf } from "../model/Instant.js"
 import { type CachedToken, setBack } from "../refresh/CachedToken.js"
 import { freshness } from "../refresh/Freshness.js"
-import { makeAlarm } from "./Alarm.js"
 import { type CacheEntry, isBackingOff } from "./CacheEntry.js"
 import { DueQueue } from "./DueQueue.js"
 
 /** When each key of a process is renewed: one queue and one timer for all of them. */
 export const makeRenewals = (entries: Pick<ReadonlyMap<string, CacheEntry>, "values">, clock: Clock.Clock) => {
   const queue = new DueQueue<CacheEntry>()
-  const alarm = makeAlarm()
+  /** Open once the first item changed: also where nobody waits for that yet. */
+  const changed = Effect.unsafeMakeLatch()
 
   /** Looks at `entry` at `at`, or where that is never, when its token ends. */
   const plan = (entry: CacheEntry, current: CachedToken, at: number): void => {
-    if (queue.put(entry, nextLook(current, at))) alarm.ring()
+    if (queue.put(entry, nextLook(current, at))) changed.unsafeOpen()
   }
 
   /** Does not look at `entry` any more. */
@@ -60,10 +60,11 @@ export const makeRenewals = (entries: Pick<ReadonlyMap<string, CacheEntry>, "val
             queue.put(entry, nextLook(current, resting ?? current.renewAt))
           } else entry.expired(current)
         }
-        yield* alarm.wait(() => {
-          const next = queue.next()
-          return Number.isFinite(next) ? Math.min(TICK, Math.ceil(next - clock.unsafeCurrentTimeMillis())) : next
-        })
+        const next = queue.next()
+        const rest = Math.max(0, Math.min(TICK, Math.ceil(next - clock.unsafeCurrentTimeMillis())))
+        // Where nothing is due ever, no timer keeps the process alive.
+        yield* Number.isFinite(next) ? Effect.raceFirst(changed.await, Effect.sleep(rest)) : changed.await
+        changed.unsafeClose()
       }
     })
 
