@@ -26,6 +26,7 @@ const exchanging = "packages/core/src/refresh/RequestTokens.ts"
 const leasing = "packages/core/src/refresh/Lease.ts"
 const savings = "packages/core/src/refresh/PendingCommit.ts"
 const freshness = "packages/core/src/refresh/Freshness.ts"
+const backoff = "packages/core/src/refresh/Backoff.ts"
 const flight = "packages/core/src/provider/SingleFlight.ts"
 const provider = "packages/core/src/provider/TokenProvider.ts"
 const tokenSet = "packages/core/src/model/TokenSet.ts"
@@ -186,7 +187,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "no back-off after failures in a row",
-    file: freshness,
+    file: backoff,
     find: "(delay) => Math.ceil(Math.max(least, Number.isFinite(delay) ? delay : rest(failures), SHORTEST))",
     replace: "() => SHORTEST"
   },
@@ -591,7 +592,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "believe any number as a time to wait",
-    file: freshness,
+    file: backoff,
     find: "Number.isFinite(asked) ? Math.min(Math.max(asked, 0), A_DAY) : 0)",
     replace: "asked)",
     test: ["packages/core/test/Bounds.test.ts", "a time to wait that is no time"]
