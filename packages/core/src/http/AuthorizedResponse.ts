@@ -124,7 +124,7 @@ export class TokenResponse extends Inspectable.Class implements HttpClientRespon
     })
   }
 
-  /** Lets go of the connection, beside whatever comes next: a short body is read to its end, a long one is cut off. */
+  /** Releases the connection in a background fiber: a short body is read to its end, a long one is cut off. */
   get discard(): Effect.Effect<void> {
     return this.#body.stream.pipe(
       Stream.take(SHORT),

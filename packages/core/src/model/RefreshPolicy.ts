@@ -67,7 +67,7 @@ export interface RefreshPolicyOptions {
    */
   readonly lease?: DurationOption | undefined
   /**
-   * How long before a refresh token ends for good, whatever is done with it, `ReauthorizationSoon` is told.
+   * Lead times at which `ReauthorizationSoon` is emitted before the end of a refresh token that refreshing does not extend.
    * @default ["7 days", "1 day"]
    */
   readonly warnings?: ReadonlyArray<DurationOption> | undefined

@@ -56,7 +56,7 @@ export interface TokenClient {
   readonly use: <A>(call: (token: AccessToken) => PromiseLike<A> | A) => Promise<A>
   /** Starts from tokens got elsewhere, such as by the callback of a login page. */
   readonly put: (tokens: TokenSet | TokenSetOptions) => Promise<AccessToken>
-  /** Logs out: the tokens go, and the source is told where it can be. */
+  /** Logs out: removes the tokens, and revokes them where the source can. */
   readonly forget: () => Promise<void>
   /** How the connection is doing. */
   readonly status: () => Promise<TokenStatus>

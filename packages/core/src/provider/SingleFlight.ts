@@ -17,14 +17,14 @@ export class SingleFlight<A, E> {
     })
   }
 
-  /** Ends the refresh for whoever waits and whoever comes. */
+  /** Ends the refresh for all callers that wait, and for all that come later. */
   end(exit: Exit.Exit<A, E>): void {
     this.exit = exit
     for (const { resume } of this.waiters) resume(Effect.succeed(exit))
     this.waiters.clear()
   }
 
-  /** Lets go of callers whose deadline has come; runs beside the refresh. */
+  /** Resumes the callers whose deadline has come, without a result; runs beside the refresh. */
   readonly expireWaiters: Effect.Effect<never> = Effect.gen(this, function* () {
     for (;;) {
       const now = yield* Clock.currentTimeMillis

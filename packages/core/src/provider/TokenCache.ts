@@ -56,7 +56,7 @@ export interface TokenCache {
   readonly find: (key: string) => CacheEntry | undefined
   /** How many keys are in memory. */
   readonly size: Effect.Effect<number>
-  /** Lets go of the keys that nobody used since `before` (epoch milliseconds) and that have nothing under way. */
+  /** Removes from memory the keys that nobody used since `before` (epoch milliseconds) and that have nothing under way. */
   readonly release: (before: number) => Effect.Effect<void>
   /**
    * A valid token, waited for until `until` (epoch milliseconds) at most; newer than generation `newerThan`, if that is given.
@@ -155,7 +155,7 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
       return entry === undefined ? Effect.void : Effect.ignore(sync(replace(entry, "moved")))
     })
 
-  /** Step 2: the flight under way, or a new one. It runs to its end whoever stops waiting. */
+  /** Step 2: the flight under way, or a new one. It runs to its end, also when its callers stop waiting. */
   const startRefresh = (entry: CacheEntry): Effect.Effect<SingleFlight<AccessToken, TokenError>> =>
     Effect.suspend(() => {
       if (entry.flight !== undefined) return Effect.succeed(entry.flight)

@@ -86,7 +86,7 @@ export class TokenProvider extends Context.Tag("@evertoken/core/TokenProvider")<
      * what this gives is an ended token without a value, and the first `get` refreshes.
      */
     readonly put: (tokens: TokenSet) => Effect.Effect<AccessToken, TokenStoreError | ProviderClosed>
-    /** Logs out: the row goes, and a refresh in flight cannot bring it back. The source is told, where it can be. */
+    /** Logs out: the row goes, and a refresh in flight cannot bring it back. The source revokes the tokens, where it can. */
     readonly forget: Effect.Effect<void, TokenStoreError | ProviderClosed>
   }
 >() {
@@ -243,7 +243,7 @@ export const providerOf = (cache: TokenCache, of: Named): TokenProvider["Type"] 
 
 const isOther = <E>(error: E): error is Exclude<E, TokenRejected> => !(error instanceof TokenRejected)
 
-/** Each newer token, told by this process's flights, by the store's hints, and by a look into the store now and then. */
+/** Each newer token, from this process's refreshes, from the store's hints, and from a look into the store now and then. */
 const changes = (cache: TokenCache, of: Named): Stream.Stream<AccessToken> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {

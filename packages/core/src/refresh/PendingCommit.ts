@@ -42,7 +42,7 @@ export const makeSaving = (
   later: (effect: Effect.Effect<void>) => Effect.Effect<void>
 ): Saving => {
   /**
-   * Where another took the lease over and let go of it without newer tokens, a new lease is taken, since nobody else
+   * Where another took the lease over and released it without newer tokens, a new lease is taken, since nobody else
    * has what a spent refresh token brought.
    */
   const commit = Effect.fnUntraced(function* (connection: Connection, pending: PendingCommit) {

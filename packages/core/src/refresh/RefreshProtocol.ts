@@ -37,7 +37,7 @@ export interface RefreshProtocol extends Pick<Saving, "save" | "restore"> {
    * fiber of its own, so that a caller that stops waiting stops neither the request nor the save.
    */
   readonly attempt: (connection: Connection) => Effect.Effect<CachedToken, RefreshFailure>
-  /** Tells the source that the tokens are no longer wanted; best effort, bounded in time. */
+  /** Revokes tokens that are no longer wanted, where the source can; best effort, bounded in time. */
   readonly revoke: (connection: Connection, tokens: TokenSet) => Effect.Effect<void>
 }
 

@@ -65,7 +65,7 @@ export const withRenewalTime = Effect.fnUntraced(function* (
 
 /**
  * The same of the tokens in a row. Where nobody knows the answer to their last refresh, they are renewed as soon as the
- * lease of whoever asked runs out: the source takes their refresh token once more only for so long.
+ * lease of that attempt runs out: the source takes their refresh token once more only for so long.
  */
 export const rowWithRenewalTime = Effect.fnUntraced(function* (
   policy: ResolvedPolicy,

@@ -93,7 +93,7 @@ const read = (request: Request, exit: Exit.Exit<TokenSet, SourceError>, sentAt: 
   const failure = Cause.failureOption(exit.cause)
   if (Option.isSome(failure)) {
     const error: unknown = failure.value
-    // The login's own credentials were refused: no person can help, but whoever configures them.
+    // The login's own credentials were refused: only a change of the configuration helps.
     if (error instanceof GrantRejected && request.by === "login") {
       const { code, status } = error
       return Either.left(new ClientRejected({ code, status, detail: "the login was refused" }))
