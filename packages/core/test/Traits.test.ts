@@ -319,6 +319,30 @@ describe('revokes: "replaced"', () => {
   )
 
   holds(
+    "what a store in memory takes with it is at its end, not at that of one of its providers",
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const revoke = ({ accessToken }: TokenSet) => Effect.sync(() => void log.push(Redacted.value(accessToken)))
+      const { next } = yield* revoking()
+      const source = TokenSource.make({ login: next, revoke, revokes: "replaced" })
+      const use = (key: string) =>
+        Effect.scoped(
+          Effect.flatMap(TokenProvider.make({ key, source }), (provider) =>
+            Effect.zipRight(provider.get, key === "gone" ? provider.forget : Effect.void)
+          )
+        )
+      yield* Effect.gen(function* () {
+        yield* use("a")
+        yield* use("a")
+        yield* use("gone")
+        assert.deepStrictEqual(log.splice(0), ["access-2"], "the logout")
+        yield* use("b")
+      }).pipe(Effect.provide(MemoryTokenStore.layer))
+      assert.sameMembers(log, ["access-1", "access-3"])
+    }).pipe(Effect.scoped)
+  )
+
+  holds(
     "is refused where a source has no revocation",
     Effect.gen(function* () {
       const { next } = yield* revoking()

@@ -3,6 +3,7 @@ import type { RowState, Snapshot, StoredRow, TokenChange, TokenStoreBackend } fr
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
@@ -21,7 +22,21 @@ export const make: Effect.Effect<TokenStore["Type"]> = Effect.map(backend(), (ba
  * }).pipe(Layer.provide([MemoryTokenStore.layer, FetchHttpClient.layer]))
  * ```
  */
-export const layer: Layer.Layer<TokenStore> = Layer.effect(TokenStore, make)
+export const layer: Layer.Layer<TokenStore> = Layer.scoped(
+  TokenStore,
+  Effect.gen(function* () {
+    const effects = new Map<string, Effect.Effect<void>>()
+    const late = Effect.withClock(Effect.sleep(END), Clock.make())
+    yield* Effect.addFinalizer(() => {
+      if (effects.size === 0) return Effect.void
+      const all = Effect.forEach(effects.values(), Effect.ignore, { concurrency: AT_ONCE, discard: true })
+      // In a fiber of its own: whoever closes the scope may have been interrupted.
+      const bounded = Effect.interruptible(Effect.raceFirst(Effect.disconnect(all), late))
+      return Effect.flatMap(Effect.forkDaemon(bounded), Fiber.await)
+    })
+    return { ...(yield* make), atEnd: (key, effect) => void effects.set(key, effect) }
+  })
+)
 
 /** The operations alone, for a store that is wrapped before it is used: to fail, to be slow, to be counted. */
 export function backend(): Effect.Effect<TokenStoreBackend> {
@@ -180,3 +195,6 @@ const empty = (generation: number): StoredRow => ({
 // A clock that is only adjusted goes back by less.
 const JITTER = 1_000
 const LONGEST_CLAIM = Duration.toMillis("15 minutes")
+/** How many keys what is left to do at the end is done for at a time, and for how long in all. */
+const AT_ONCE = 16
+const END = Duration.seconds(10)

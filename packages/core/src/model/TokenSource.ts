@@ -90,7 +90,7 @@ export interface TraitOptions {
   /**
    * `"replaced"`: what a login or a refresh replaced is revoked once the newer tokens are saved, for servers that count
    * sessions; best effort. Of a login all that was there, of a refresh the access token alone, since its grant goes on.
-   * It needs a revocation.
+   * Also what a store in memory keeps when it ends. It needs a revocation.
    */
   readonly revokes?: "replaced" | undefined
   /** How much the token endpoint can take. Give the same to each source that asks the same endpoint. */

@@ -129,8 +129,18 @@ export const makeTokenCache = Effect.fnUntraced(function* (given: RefreshPolicy 
   const open = ({ key, source }: Named, usedAt: number): CacheEntry => {
     const entry = new CacheEntry(key, source, policy.ahead.initial, usedAt, () => closed)
     entries.set(key, entry)
+    if (source.traits.revokes === "replaced") kept.atEnd?.(key, atEnd(entry))
     return entry
   }
+
+  /** Revokes what the store takes with it, where nobody could use it any more. */
+  const atEnd = (entry: CacheEntry): Effect.Effect<void> =>
+    Effect.ignore(
+      Effect.flatMap(kept.load(entry.key), (row) => {
+        const tokens = Option.getOrUndefined(row)?.tokens
+        return tokens === undefined ? Effect.void : protocol.revoke(entry, tokens)
+      })
+    )
 
   const entryOf = (of: Named): CacheEntry => entries.get(of.key) ?? open(of, clock.unsafeCurrentTimeMillis())
 

@@ -67,6 +67,8 @@ export class TokenStore extends Context.Tag("@evertoken/core/TokenStore")<
     readonly page: (request: ListRequest) => Effect.Effect<ReadonlyArray<Listed>, TokenStoreError>
     /** Hints that rows have changed, whoever changed them. It may miss some. */
     readonly changes: Stream.Stream<TokenChange>
+    /** Does `effect` when the store ends, and what it keeps with it: one for each key, the last. Absent where rows outlive it. */
+    readonly atEnd?: ((key: string, effect: Effect.Effect<void>) => void) | undefined
   }
 >() {
   /**
