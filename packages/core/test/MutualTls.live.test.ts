@@ -13,7 +13,9 @@ import { Effect, Layer } from "effect"
 
 const isHere = spawnSync("openssl", ["version"]).status === 0
 
-describe.skipIf(!isHere)("a client that proves itself by a certificate (RFC 8705)", () => {
+const missing = isHere ? "" : ", not run: there is no openssl here"
+
+describe.skipIf(!isHere)(`a client that proves itself by a certificate (RFC 8705)${missing}`, () => {
   const certified = ({ ca, cert, key }: Certificates) => ({
     "an agent of Node": NodeHttpClient.layerWithoutAgent.pipe(
       Layer.provide(NodeHttpClient.makeAgentLayer({ ca, cert, key }))

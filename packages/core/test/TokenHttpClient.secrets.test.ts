@@ -2,9 +2,10 @@ import { inspect } from "node:util"
 import { HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { TokenHttpClient, type TokenHttpClientOptions, type TokenSetOptions } from "@evertoken/core"
-import { Cause, Effect, Exit, Logger, LogLevel, Redacted, Tracer } from "effect"
+import { Cause, Effect, Exit, Logger, LogLevel, Redacted } from "effect"
 import { exportJWK, generateKeyPair } from "jose"
 import { fakeApi, fakeProvider, origin } from "./api.js"
+import { watchedSpans } from "./support/Spans.js"
 
 const canary = "canary-8f3b"
 
@@ -88,21 +89,10 @@ const telling = (client: HttpClient.HttpClient) =>
   )
 
 const watching = (show: (value: unknown) => void) =>
-  Effect.map(Effect.tracer, (native) =>
-    Tracer.make({
-      context: (run, fiber) => native.context(run, fiber),
-      span: (name, ...rest) => {
-        const span = native.span(name, ...rest)
-        const end = span.end.bind(span)
-        span.end = (time, exit) => {
-          end(time, exit)
-          show(name)
-          show([...span.attributes])
-        }
-        return span
-      }
-    })
-  )
+  watchedSpans((name, attributes) => {
+    show(name)
+    show([...attributes])
+  })
 
 const logging = (show: (value: unknown) => void) =>
   Logger.make((options) => {

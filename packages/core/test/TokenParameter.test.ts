@@ -10,8 +10,9 @@ import {
   TokenSource
 } from "@evertoken/core"
 import { MemoryTokenStore } from "@evertoken/store-memory"
-import { Effect, Tracer } from "effect"
+import { Effect } from "effect"
 import { fakeApi, fakeProvider, origin } from "./api.js"
+import { watchedSpans } from "./support/Spans.js"
 
 const query = "access_token"
 
@@ -99,19 +100,7 @@ describe("a token in a parameter of the address", () => {
     Effect.gen(function* () {
       const { http, seen } = yield* connect()
       const spans: Array<readonly [string, object]> = []
-      const native = yield* Effect.tracer
-      const tracer = Tracer.make({
-        context: (run, fiber) => native.context(run, fiber),
-        span: (name, ...rest) => {
-          const span = native.span(name, ...rest)
-          const end = span.end.bind(span)
-          span.end = (time, exit) => {
-            end(time, exit)
-            spans.push([name, Object.fromEntries(span.attributes)])
-          }
-          return span
-        }
-      })
+      const tracer = yield* watchedSpans((name, attributes) => spans.push([name, Object.fromEntries(attributes)]))
       yield* Effect.withTracer(http.get(`${origin}/a?b=1`), tracer)
       assert.deepInclude(spans, [
         "http.client GET",
